@@ -1,0 +1,318 @@
+//! The pool, its permits, and the buffers that carry them.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The unit of accounting in bytes. A semaphore counts in `u32`; pages keep the sum in range and are what
+/// the allocator hands out anyway.
+const PAGE: usize = 4096;
+
+/// What a released buffer is overwritten with in debug builds.
+const POISON: u8 = 0xDD;
+
+/// A shared budget. Clones are the same pool.
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    free: Arc<Semaphore>,
+    capacity_pages: usize,
+    acquired: AtomicU64,
+    released: AtomicU64,
+    waiting: AtomicU64,
+    exhausted: AtomicU64,
+}
+
+/// Nothing came free before the deadline: the fault is this box's, and a later try can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("all {capacity} bytes for data in flight (fetch.buffer_bytes) are in use")]
+pub struct Exhausted {
+    /// The whole budget, in bytes.
+    pub capacity: u64,
+}
+
+/// A reading of the pool, in bytes. `in_use` is `acquired - released` and is zero when nothing is in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUsage {
+    pub capacity: u64,
+    pub in_use: u64,
+    pub acquired: u64,
+    pub released: u64,
+    /// Tasks waiting for room now.
+    pub waiting: u64,
+    /// How often a wait ended with [`Exhausted`].
+    pub exhausted: u64,
+}
+
+impl Pool {
+    /// A pool of `capacity` bytes, rounded up to whole pages, at least one.
+    pub fn new(capacity: u64) -> Self {
+        let pages = usize::try_from(capacity).unwrap_or(usize::MAX).div_ceil(PAGE);
+        let capacity_pages = pages.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        Self(Arc::new(Inner {
+            free: Arc::new(Semaphore::new(capacity_pages)),
+            capacity_pages,
+            acquired: AtomicU64::new(0),
+            released: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            exhausted: AtomicU64::new(0),
+        }))
+    }
+
+    /// Takes room for `bytes`, waiting for it in order of arrival, at most `patience`.
+    ///
+    /// A request larger than the whole pool is granted the whole pool: it must be possible to serve one
+    /// large thing on a small box, alone.
+    pub async fn acquire(&self, bytes: usize, patience: Duration) -> Result<Permit, Exhausted> {
+        let pages = self.pages(bytes);
+        if let Some(permit) = self.take(pages) {
+            return Ok(permit);
+        }
+        let _waiting = Waiting::enter(&self.0.waiting);
+        let room = self.0.free.clone().acquire_many_owned(pages);
+        match tokio::time::timeout(patience, room).await {
+            Ok(Ok(room)) => Ok(self.granted(room)),
+            // The semaphore is never closed, so the only other outcome is the deadline.
+            _ => {
+                self.0.exhausted.fetch_add(1, Relaxed);
+                Err(Exhausted {
+                    capacity: (self.0.capacity_pages * PAGE) as u64,
+                })
+            }
+        }
+    }
+
+    /// Takes room for `bytes` if it is there now and nobody waits for it.
+    pub fn try_acquire(&self, bytes: usize) -> Option<Permit> {
+        self.take(self.pages(bytes))
+    }
+
+    pub fn usage(&self) -> PoolUsage {
+        let released = self.0.released.load(Relaxed);
+        let acquired = self.0.acquired.load(Relaxed);
+        PoolUsage {
+            capacity: (self.0.capacity_pages * PAGE) as u64,
+            in_use: acquired.saturating_sub(released),
+            acquired,
+            released,
+            waiting: self.0.waiting.load(Relaxed),
+            exhausted: self.0.exhausted.load(Relaxed),
+        }
+    }
+
+    fn pages(&self, bytes: usize) -> u32 {
+        // In range: the capacity was clamped to u32.
+        bytes.div_ceil(PAGE).clamp(1, self.0.capacity_pages) as u32
+    }
+
+    fn take(&self, pages: u32) -> Option<Permit> {
+        self.0
+            .free
+            .clone()
+            .try_acquire_many_owned(pages)
+            .ok()
+            .map(|room| self.granted(room))
+    }
+
+    fn granted(&self, room: OwnedSemaphorePermit) -> Permit {
+        self.0
+            .acquired
+            .fetch_add((room.num_permits() * PAGE) as u64, Relaxed);
+        Permit {
+            room,
+            pool: self.0.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.usage().fmt(f)
+    }
+}
+
+/// Counts a waiter for as long as it waits, also when it is cancelled.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Room in the pool. Dropping it gives the room back.
+pub struct Permit {
+    room: OwnedSemaphorePermit,
+    pool: Arc<Inner>,
+}
+
+impl Permit {
+    /// The room it stands for, in bytes (whole pages).
+    pub fn bytes(&self) -> usize {
+        self.room.num_permits() * PAGE
+    }
+
+    /// Gives back what is not needed to cover `bytes`. Never grows.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let surplus = self
+            .room
+            .num_permits()
+            .saturating_sub(bytes.div_ceil(PAGE).max(1));
+        if let Some(returned) = self.room.split(surplus) {
+            self.pool
+                .released
+                .fetch_add((returned.num_permits() * PAGE) as u64, Relaxed);
+        }
+    }
+
+    /// Puts the permit into the buffer it covers.
+    pub fn cover(mut self, bytes: Bytes) -> Buffer {
+        self.shrink_to(bytes.len());
+        Buffer {
+            bytes,
+            permit: Some(self),
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.pool.released.fetch_add(self.bytes() as u64, Relaxed);
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permit({} bytes)", self.bytes())
+    }
+}
+
+/// Bytes that carry their permit. The permit is returned when the buffer is dropped.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: Bytes,
+    permit: Option<Permit>,
+}
+
+impl Buffer {
+    /// Bytes that need no permit: they are not in memory on their own account (a mapped file, a constant).
+    pub fn borrowed(bytes: Bytes) -> Self {
+        Self { bytes, permit: None }
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Buf for Buffer {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // Memory is overwritten *before* its permit goes back, so that a release that comes too early shows
+        // as nonsense in a test and not as another request's data in production.
+        if cfg!(debug_assertions)
+            && self.permit.is_some()
+            && let Ok(mut memory) = std::mem::take(&mut self.bytes).try_into_mut()
+        {
+            memory.fill(POISON);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn a_dropped_buffer_returns_its_room() {
+        let pool = Pool::new(64 << 10);
+        let buffer = pool
+            .acquire(10_000, LONG)
+            .await
+            .expect("room")
+            .cover(Bytes::from(vec![1; 5_000]));
+        assert_eq!(pool.usage().in_use, 8192, "shrunk to what it covers, in pages");
+        drop(buffer);
+        assert_eq!(pool.usage().in_use, 0);
+        assert_eq!(pool.usage().acquired, pool.usage().released);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_pool_makes_wait_and_then_says_so() {
+        let pool = Pool::new(8192);
+        let held = pool.acquire(8192, LONG).await.expect("room");
+        assert!(pool.try_acquire(1).is_none());
+        let refused = pool.acquire(1, Duration::from_secs(5)).await;
+        assert_eq!(refused.expect_err("full"), Exhausted { capacity: 8192 });
+        assert_eq!(pool.usage().exhausted, 1);
+        assert_eq!(pool.usage().waiting, 0);
+        drop(held);
+        assert!(pool.try_acquire(8192).is_some());
+    }
+
+    #[tokio::test]
+    async fn one_thing_larger_than_the_pool_gets_all_of_it() {
+        let pool = Pool::new(8192);
+        let all = pool.acquire(1 << 20, LONG).await.expect("room");
+        assert_eq!(all.bytes(), 8192);
+        drop(all);
+        assert_eq!(pool.usage().in_use, 0);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_waiter_leaves_nothing_behind() {
+        let pool = Pool::new(4096);
+        let held = pool.acquire(1, LONG).await.expect("room");
+        let mut waiter = Box::pin(pool.acquire(1, LONG));
+        assert!(futures_util::poll!(waiter.as_mut()).is_pending());
+        assert_eq!(pool.usage().waiting, 1);
+        drop(waiter);
+        drop(held);
+        assert_eq!((pool.usage().waiting, pool.usage().in_use), (0, 0));
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn a_released_buffer_is_poisoned() {
+        let pool = Pool::new(4096);
+        let memory = Bytes::from(vec![7u8; 16]);
+        let address = memory.as_ptr();
+        let buffer = pool.try_acquire(16).expect("room").cover(memory);
+        assert_eq!((buffer.as_slice()[0], buffer.as_slice().as_ptr()), (7, address));
+        let mut copy = Bytes::from(vec![7u8; 16]);
+        copy.advance(1);
+        drop(pool.try_acquire(16).expect("room").cover(copy.clone()));
+        assert_eq!(copy[0], 7, "memory that somebody still holds is left alone");
+    }
+}
