@@ -2,6 +2,7 @@
 //!
 //! The rooms, from the outside in; each knows only those below it. See ARCHITECTURE.md.
 //!
+//! - [`upstream`]: talking to registries over the WAN
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`memory`]: the one budget for bytes in flight
 //! - [`clock`], [`oci`]: time and names, known to all
@@ -10,3 +11,4 @@ pub mod clock;
 pub mod memory;
 pub mod oci;
 pub mod source;
+pub mod upstream;
