@@ -3,6 +3,7 @@
 //! The rooms, from the outside in; each knows only those below it. See ARCHITECTURE.md.
 //!
 //! - [`delivery`]: how bytes leave the box
+//! - [`upstream`]: talking to registries over the WAN
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`memory`]: the one budget for bytes in flight
 //! - [`clock`], [`oci`]: time and names, known to all
@@ -12,3 +13,4 @@ pub mod delivery;
 pub mod memory;
 pub mod oci;
 pub mod source;
+pub mod upstream;
