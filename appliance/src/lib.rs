@@ -2,11 +2,13 @@
 //!
 //! The rooms, from the outside in; each knows only those below it. See ARCHITECTURE.md.
 //!
+//! - [`config`]: what a person may set, as values that cannot be wrong
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`memory`]: the one budget for bytes in flight
 //! - [`clock`], [`oci`]: time and names, known to all
 
 pub mod clock;
+pub mod config;
 pub mod memory;
 pub mod oci;
 pub mod source;
