@@ -4,12 +4,14 @@
 //!
 //! - [`delivery`]: how bytes leave the box
 //! - [`upstream`]: talking to registries over the WAN
+//! - [`config`]: what a person may set, as values that cannot be wrong
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`memory`]: the one budget for bytes in flight
 //! - [`clock`], [`oci`]: time and names, known to all
 
 pub mod clock;
 pub mod delivery;
+pub mod config;
 pub mod memory;
 pub mod oci;
 pub mod source;
