@@ -3,6 +3,7 @@
 //! The rooms, from the outside in; each knows only those below it. See ARCHITECTURE.md.
 //!
 //! - [`config`]: what a person may set, as values that cannot be wrong
+//! - [`telemetry`], [`metrics`]: what the box says and counts
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`memory`]: the one budget for bytes in flight
 //! - [`clock`], [`oci`]: time and names, known to all
@@ -10,5 +11,7 @@
 pub mod clock;
 pub mod config;
 pub mod memory;
+pub mod metrics;
 pub mod oci;
 pub mod source;
+pub mod telemetry;
