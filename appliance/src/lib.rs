@@ -5,6 +5,7 @@
 //! - [`delivery`]: how bytes leave the box
 //! - [`upstream`]: talking to registries over the WAN
 //! - [`config`]: what a person may set, as values that cannot be wrong
+//! - [`telemetry`], [`metrics`]: what the box says and counts
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`memory`]: the one budget for bytes in flight
 //! - [`clock`], [`oci`]: time and names, known to all
@@ -13,6 +14,8 @@ pub mod clock;
 pub mod delivery;
 pub mod config;
 pub mod memory;
+pub mod metrics;
 pub mod oci;
 pub mod source;
 pub mod upstream;
+pub mod telemetry;
