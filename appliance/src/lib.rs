@@ -2,11 +2,20 @@
 //!
 //! The rooms, from the outside in; each knows only those below it. See ARCHITECTURE.md.
 //!
+//! - [`delivery`]: how bytes leave the box
+//! - [`upstream`]: talking to registries over the WAN
+//! - [`config`]: what a person may set, as values that cannot be wrong
+//! - [`telemetry`], [`metrics`]: what the box says and counts
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`memory`]: the one budget for bytes in flight
 //! - [`clock`], [`oci`]: time and names, known to all
 
 pub mod clock;
+pub mod delivery;
+pub mod config;
 pub mod memory;
+pub mod metrics;
 pub mod oci;
 pub mod source;
+pub mod upstream;
+pub mod telemetry;

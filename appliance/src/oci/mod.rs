@@ -5,11 +5,13 @@
 //! Must not know: HTTP, the cache, the upstreams.
 
 mod digest;
+mod image;
 mod links;
 mod media;
 mod name;
 
 pub use digest::{Algorithm, Digest, Hasher, InvalidDigest};
+pub use image::{Image, InvalidImage};
 pub use links::{InvalidManifest, Link, Links, Platform};
 pub use media::{InvalidMediaType, MediaType};
 pub use name::{InvalidName, Reference, Repository, RepositoryPath, Tag, UpstreamName};

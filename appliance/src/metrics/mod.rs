@@ -1,0 +1,152 @@
+//! Counters of everything, and their rendering for Prometheus.
+//!
+//! Promises: counting is a few atomic additions, with no lock and no allocation; reading happens at scrape
+//! time only. Must not know: who counts, nor how an answer gets to the scraper.
+
+mod families;
+mod histogram;
+mod labels;
+mod process;
+mod readings;
+mod upstream;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use prometheus_client::registry::Registry;
+
+pub use histogram::Histogram;
+pub use labels::{FillFailure, Kind, Outcome, StatusClass};
+pub use readings::{CacheReading, EndpointReading, LedgerReading, Readings};
+pub use upstream::UpstreamMetrics;
+
+use crate::oci::UpstreamName;
+
+/// The media type of [`Exposition::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type ByKind<T> = [T; Kind::ALL.len()];
+
+/// The counters. Shared by reference; every update is lock-free.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    requests: ByKind<[AtomicU64; StatusClass::ALL.len()]>,
+    outcomes: ByKind<[AtomicU64; Outcome::ALL.len()]>,
+    first_byte: ByKind<Histogram>,
+    bytes_served: AtomicU64,
+    fills_in_flight: Arc<AtomicU64>,
+    fill_failures: [AtomicU64; FillFailure::ALL.len()],
+    upstreams: upstream::Upstreams,
+}
+
+impl Metrics {
+    /// A request that was answered: `bytes` of body were sent, the first after `ttfb`.
+    pub fn request(&self, kind: Kind, status: http::StatusCode, bytes: u64, ttfb: Duration) {
+        self.requests[kind.place()][StatusClass::of(status).place()].fetch_add(1, Relaxed);
+        self.first_byte[kind.place()].observe(ttfb);
+        self.served(bytes);
+    }
+
+    /// Bytes of a body that were sent, for long bodies that are counted as they go.
+    pub fn served(&self, bytes: u64) {
+        self.bytes_served.fetch_add(bytes, Relaxed);
+    }
+
+    pub fn outcome(&self, kind: Kind, outcome: Outcome) {
+        self.outcomes[kind.place()][outcome.place()].fetch_add(1, Relaxed);
+    }
+
+    /// Counts a fill as in flight until the guard is dropped.
+    pub fn filling(&self) -> Filling {
+        self.fills_in_flight.fetch_add(1, Relaxed);
+        Filling(self.fills_in_flight.clone())
+    }
+
+    pub fn fill_failed(&self, failure: FillFailure) {
+        self.fill_failures[failure.place()].fetch_add(1, Relaxed);
+    }
+
+    /// An upstream's own counters. Takes a lock: get them once per upstream and keep them.
+    pub fn upstream(&self, name: &UpstreamName) -> Arc<UpstreamMetrics> {
+        self.upstreams.get(name)
+    }
+
+    /// The counters in sum, for people.
+    pub fn totals(&self) -> Totals {
+        let outcome = |outcome: Outcome| {
+            let of_kind = |kind: Kind| self.outcomes[kind.place()][outcome.place()].load(Relaxed);
+            of_kind(Kind::Manifest) + of_kind(Kind::Blob)
+        };
+        Totals {
+            requests: self
+                .requests
+                .iter()
+                .flatten()
+                .map(|count| count.load(Relaxed))
+                .sum(),
+            hits: outcome(Outcome::Hit) + outcome(Outcome::Revalidated) + outcome(Outcome::Stale),
+            misses: outcome(Outcome::Miss) + outcome(Outcome::Fill) + outcome(Outcome::Pass),
+            bytes_served: self.bytes_served.load(Relaxed),
+            wan_bytes: self
+                .upstreams
+                .list()
+                .iter()
+                .map(|(_, metrics)| metrics.wan_bytes())
+                .sum(),
+            fills_in_flight: self.fills_in_flight.load(Relaxed),
+        }
+    }
+}
+
+/// What the box did since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub requests: u64,
+    /// Manifests and blobs that were here.
+    pub hits: u64,
+    /// Manifests and blobs that were not.
+    pub misses: u64,
+    pub bytes_served: u64,
+    pub wan_bytes: u64,
+    pub fills_in_flight: u64,
+}
+
+/// A fill in flight.
+#[derive(Debug)]
+pub struct Filling(Arc<AtomicU64>);
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// All metrics, ready to be rendered.
+#[derive(Debug)]
+pub struct Exposition(Registry);
+
+impl Exposition {
+    pub fn new(metrics: Arc<Metrics>, readings: Arc<dyn Readings>) -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(families::Counted(metrics)));
+        registry.register_collector(Box::new(families::Read(readings)));
+        registry.register_collector(Box::new(families::Process));
+        Self(registry)
+    }
+
+    /// The text for a scraper, of type [`CONTENT_TYPE`].
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::with_capacity(16 << 10);
+        prometheus_client::encoding::text::encode(&mut text, &self.0)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Counting, and what a scraper sees of it.
+
+use super::*;
+use crate::{
+    memory::{Pool, PoolUsage},
+    source::{Fault, Health, SourceName},
+};
+
+#[derive(Debug)]
+struct Still(Pool);
+
+impl Readings for Still {
+    fn pool(&self) -> PoolUsage {
+        self.0.usage()
+    }
+
+    fn endpoints(&self) -> Vec<EndpointReading> {
+        vec![EndpointReading {
+            upstream: "ghcr.io".parse().expect("a name"),
+            endpoint: SourceName::new("https://ghcr.io"),
+            health: Health::HalfOpen,
+        }]
+    }
+
+    fn ledger(&self) -> Vec<LedgerReading> {
+        vec![LedgerReading {
+            upstream: "docker.io".parse().expect("a name"),
+            limit: Some(100),
+            remaining: Some(76),
+        }]
+    }
+
+    fn cache(&self) -> Option<CacheReading> {
+        Some(CacheReading {
+            bytes: 12,
+            ..CacheReading::default()
+        })
+    }
+
+    fn log_lines_dropped(&self) -> u64 {
+        3
+    }
+}
+
+#[test]
+fn what_was_counted_is_rendered() {
+    let metrics = Arc::new(Metrics::default());
+    let exposition = Exposition::new(metrics.clone(), Arc::new(Still(Pool::new(8192))));
+    metrics.request(
+        Kind::Blob,
+        http::StatusCode::PARTIAL_CONTENT,
+        1000,
+        Duration::from_millis(3),
+    );
+    metrics.request(Kind::Blob, http::StatusCode::OK, 24, Duration::from_secs(60));
+    metrics.outcome(Kind::Blob, Outcome::Hit);
+    metrics.outcome(Kind::Manifest, Outcome::Fill);
+    metrics.fill_failed(Fault::Silent.into());
+    metrics.upstream(&"ghcr.io".parse().expect("a name")).received(77);
+    let filling = metrics.filling();
+    let text = exposition.render().expect("text");
+    for line in [
+        "larder_requests_total{kind=\"blob\",status=\"2xx\"} 2",
+        "larder_cache_outcomes_total{kind=\"blob\",outcome=\"hit\"} 1",
+        "larder_first_byte_seconds_bucket{le=\"0.0025\",kind=\"blob\"} 0",
+        "larder_first_byte_seconds_bucket{le=\"0.005\",kind=\"blob\"} 1",
+        "larder_first_byte_seconds_bucket{le=\"+Inf\",kind=\"blob\"} 2",
+        "larder_first_byte_seconds_count{kind=\"blob\"} 2",
+        "larder_bytes_served_total 1024",
+        "larder_fills_in_flight 1",
+        "larder_fill_failures_total{reason=\"silent\"} 1",
+        "larder_wan_bytes_total{upstream=\"ghcr.io\"} 77",
+        "larder_upstream_health{upstream=\"ghcr.io\",endpoint=\"https://ghcr.io\",state=\"half-open\"} 1",
+        "larder_upstream_health{upstream=\"ghcr.io\",endpoint=\"https://ghcr.io\",state=\"open\"} 0",
+        "larder_ratelimit_remaining{upstream=\"docker.io\"} 76",
+        "larder_buffer_capacity_bytes 8192",
+        "larder_cache_bytes 12",
+        "larder_log_lines_dropped_total 3",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|l| l == line), "no {line:?} in:\n{text}");
+    }
+    assert!(text.contains("larder_build_info{version=") && text.contains("process_open_fds "));
+    drop(filling);
+    let totals = metrics.totals();
+    assert_eq!((totals.hits, totals.misses, totals.fills_in_flight), (1, 1, 0));
+    assert_eq!(
+        (totals.requests, totals.bytes_served, totals.wan_bytes),
+        (2, 1024, 77)
+    );
+}
+
+#[test]
+fn names_from_outside_cannot_break_a_line() {
+    let metrics = Arc::new(Metrics::default());
+    let exposition = Exposition::new(metrics.clone(), Arc::new(Still(Pool::new(1))));
+    metrics
+        .upstream(&"[::1]:5000".parse().expect("a name"))
+        .received(1);
+    let text = exposition.render().expect("text");
+    assert!(text.contains("larder_wan_bytes_total{upstream=\"[::1]:5000\"} 1"));
+}
