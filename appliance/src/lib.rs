@@ -8,10 +8,12 @@
 //! - [`config`]: what a person may set, as values that cannot be wrong
 //! - [`telemetry`], [`metrics`]: what the box says and counts
 //! - [`tls`], [`lan`]: the certificate that clients see; this box as its neighbours see it
+//! - [`cache`]: what the site has, on its disk, whatever the disk does
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`memory`]: the one budget for bytes in flight
 //! - [`clock`], [`oci`]: time and names, known to all
 
+pub mod cache;
 pub mod clock;
 pub mod delivery;
 pub mod command;
