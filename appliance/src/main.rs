@@ -6,6 +6,7 @@ use clap::Parser as _;
 use larder::{
     command::{self, Line, Next, Surroundings},
     config::Config,
+    serve,
     telemetry::{Reader, Telemetry},
 };
 
@@ -64,19 +65,5 @@ fn start(config: Config) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-/// Stands in for `larder::serve` until it is there.
-mod serve {
-    use larder::config::Config;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("the mirror is not part of this build")]
-    pub(super) struct ServeError;
-
-    #[allow(clippy::unused_async)]
-    pub(super) async fn run(_config: Config) -> Result<(), ServeError> {
-        Err(ServeError)
     }
 }

@@ -268,6 +268,19 @@ impl Cache {
         }
     }
 
+    /// What an earlier fill left of a blob that nobody fills now.
+    pub fn partial(&self, digest: &Digest) -> Option<Unfinished> {
+        let inner = &self.inner;
+        let listed = inner.index.fill(digest).ok().flatten()?;
+        let metadata = std::fs::metadata(inner.layout.fill(digest)).ok()?;
+        Some(Unfinished {
+            have: listed.row.trusted(metadata.len(), inner.disk.boot()),
+            repository: listed.repository,
+            digest: *digest,
+            size: listed.row.size,
+        })
+    }
+
     /// Partials that nobody fills now, and what a fill would adopt of each.
     pub fn unfinished(&self) -> Result<Vec<Unfinished>, CacheError> {
         let inner = &self.inner;
