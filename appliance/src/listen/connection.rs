@@ -88,7 +88,7 @@ impl<A: App> Context<A> {
         match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 self.serve(TokioIo::new(stream), Peer::Network(address), None, watcher)
-                    .await
+                    .await;
             }
             Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%address, "TLS handshake timed out"),
