@@ -42,7 +42,10 @@ async fn what_is_no_manifest_is_untrustworthy() {
         ok(b"{}").header("content-type", "application/json"),
         ok(b"[1]").header("content-type", MediaType::OCI_INDEX),
         ok(MANIFEST).header("docker-content-digest", &wrong),
-        status(200).body(b"{").header("content-length", "99999999999"),
+        status(200)
+            .body(b"{")
+            .header("content-length", "99999999999")
+            .then(Then::Stall),
     ] {
         let shown = format!("{reply:?}");
         let server = Server::start(move |_| reply.clone()).await;
