@@ -201,6 +201,43 @@ async fn a_kept_connection_that_breaks_under_a_request_is_not_an_error() {
 }
 
 #[tokio::test]
+async fn a_host_that_takes_the_connection_and_not_the_handshake_is_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let client = client(Options {
+        connect_timeout: Duration::from_millis(200),
+        ..options()
+    });
+    assert_eq!(
+        fault(blob(&only(&client, &settings(&url)), 0).await),
+        Fault::Silent
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_call_that_ran_out_of_time_or_of_a_blob_nobody_wants() {
+    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n01234567"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let endpoint = only(&client(options()), &settings(&url));
+        let deadline = Instant::now() + Duration::from_millis(300);
+        let (repository, digest) = (repository(), digest(BLOB));
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            stream.write_all(answer).await.expect("written");
+            stream
+        };
+        let (result, mut stream) = tokio::join!(endpoint.blob(&repository, &digest, 0, deadline), serve);
+        drop(result);
+        let mut request = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut request)
+            .await
+            .expect("closed by the other side");
+        assert!(request.starts_with(b"GET /v2/"));
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_needs_no_runtime_no_name_server_and_no_network_to_be_made() {
     let made = std::thread::spawn(|| {
         let client = Client::new(Options::default(), Clock::system()).expect("a client");
