@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use super::{
     answer::{is_page, page},
     body::Transfer,
-    endpoint::{Errand, number},
+    errand::{Errand, number},
     failure::Failure,
     record::Pass,
     transport::Line,

@@ -196,3 +196,7 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/body.rs"]
+mod tests;

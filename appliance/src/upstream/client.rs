@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::HeaderValue;
-use rustls::RootCertStore;
+use rustls::{ClientConfig, RootCertStore};
 
 use super::{
     auth::Auth,
@@ -37,7 +37,10 @@ struct Inner {
     options: Options,
     user_agent: HeaderValue,
     clock: Clock,
+    /// For upstreams with certificates of their own to begin with.
     roots: RootCertStore,
+    /// For all others.
+    tls: Arc<ClientConfig>,
     resolver: Arc<dyn Resolve>,
     families: Arc<Families>,
     received: Arc<AtomicU64>,
@@ -71,11 +74,13 @@ impl Client {
             HeaderValue::try_from(&options.user_agent).map_err(|_| UpstreamError::UserAgent {
                 text: options.user_agent.clone(),
             })?;
+        let roots = tls::common_roots();
         Ok(Self(Arc::new(Inner {
             options,
             user_agent,
             clock,
-            roots: tls::common_roots(),
+            tls: tls::client(roots.clone())?,
+            roots,
             resolver,
             families: Arc::default(),
             received: Arc::default(),
@@ -117,19 +122,23 @@ impl Client {
 
     fn transport(&self, settings: &Settings) -> Result<Transport, UpstreamError> {
         let inner = &self.0;
-        let mut roots = inner.roots.clone();
-        if let Some(pem) = &settings.ca_pem {
-            tls::add_pem(&mut roots, pem).map_err(|source| UpstreamError::CaFile {
-                upstream: settings.name.clone(),
-                source,
-            })?;
-        }
+        let tls = match &settings.ca_pem {
+            Some(pem) => {
+                let mut roots = inner.roots.clone();
+                tls::add_pem(&mut roots, pem).map_err(|source| UpstreamError::CaFile {
+                    upstream: settings.name.clone(),
+                    source,
+                })?;
+                tls::client(roots)?
+            }
+            None => inner.tls.clone(),
+        };
         let connector = Connector::new(Wiring {
             resolver: inner.resolver.clone(),
             families: inner.families.clone(),
             proxy: inner.options.proxy.clone(),
             addresses: settings.addresses,
-            tls: tls::client(roots)?,
+            tls,
             patience: inner.options.connect_timeout,
             progress: inner.options.progress_timeout,
             received: inner.received.clone(),

@@ -7,12 +7,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use http::{HeaderMap, Method};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     auth::Auth,
     blob,
+    errand::Errand,
     eyeballs::{Families, Family, FamilyHealth},
     failure::Failure,
     ledger::Ledger,
@@ -20,7 +20,6 @@ use super::{
     operation::Operation,
     record::{LastError, Pass, Record},
     referrers,
-    request::{Answer, Asker, Request},
     settings::EndpointUrl,
     tags,
     transport::Transport,
@@ -61,71 +60,6 @@ pub struct EndpointStatus {
     pub requests: u64,
     /// Failures by the words of [`Fault::word`](crate::source::Fault::word).
     pub faults: Vec<(&'static str, u64)>,
-}
-
-/// What the operations ask with: an endpoint and a deadline.
-#[derive(Clone, Copy)]
-pub(super) struct Errand<'a> {
-    pub(super) endpoint: &'a Endpoint,
-    pub(super) operation: Operation,
-    pub(super) repository: &'a RepositoryPath,
-    pub(super) deadline: Instant,
-}
-
-impl<'a> Errand<'a> {
-    /// Asks for something below the repository: `manifests/latest`.
-    pub(super) async fn ask(
-        self,
-        method: Method,
-        below: &str,
-        accept: Option<&'static str>,
-        from: u64,
-    ) -> Result<Answer, Failure> {
-        let uri = self
-            .endpoint
-            .url
-            .at(&format!("{}/{below}", self.repository))
-            .map_err(|_| Failure::untrustworthy("the names do not make a URL"))?;
-        self.ask_at(method, uri, accept, from).await
-    }
-
-    /// Asks for a URL that the registry named.
-    pub(super) async fn ask_at(
-        self,
-        method: Method,
-        uri: http::Uri,
-        accept: Option<&'static str>,
-        from: u64,
-    ) -> Result<Answer, Failure> {
-        let endpoint = self.endpoint;
-        let asker = Asker {
-            home: endpoint.url.origin(),
-            transport: &endpoint.transport,
-            auth: &endpoint.auth,
-            record: &endpoint.record,
-        };
-        asker
-            .ask(&Request {
-                operation: self.operation,
-                method,
-                uri,
-                repository: self.repository,
-                accept,
-                from,
-                deadline: self.deadline,
-            })
-            .await
-    }
-
-    /// What follows from an answer that is no success.
-    pub(super) async fn refusal(self, answer: Answer) -> Failure {
-        super::answer::refusal(
-            answer.response,
-            "the registry",
-            self.endpoint.transport.clock.now(),
-        )
-        .await
-    }
 }
 
 impl Endpoint {
@@ -309,9 +243,4 @@ fn named(repository: &RepositoryPath, reference: &Reference) -> Arc<str> {
 
 fn content(repository: &RepositoryPath, digest: &Digest) -> Arc<str> {
     format!("{repository}@{digest}").into()
-}
-
-/// A header that is a number.
-pub(super) fn number(headers: &HeaderMap, name: http::HeaderName) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }

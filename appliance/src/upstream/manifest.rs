@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     answer::{self, is_page, page},
-    endpoint::{Errand, number},
+    errand::{Errand, number},
     failure::Failure,
 };
 use crate::{

@@ -6,7 +6,7 @@
 //! - `settings`, `error`: what an upstream is told, and what can be wrong with it
 //! - `client`: what all upstreams share · `endpoint`: one endpoint as a source
 //! - what can be asked: `manifest`, `blob` with its `body`, `tags` and `referrers` with their `pages`
-//! - `request`: one request to its end, through `auth` (challenges, tokens) and `redirect`s, read by `answer`
+//! - `errand`: what they ask with · `request`: one request to its end, through `auth` (challenges, tokens) and `redirect`s, read by `answer`
 //! - `transport`: one exchange over HTTP
 //! - `connect`: one connection, over `proxy` and `tunnel`, `resolve`, `address`, `eyeballs`, `tls`, `stream`
 //! - `record`: the book of an endpoint: `health` (the breaker), `ledger`, `operation` (kinds, counters)
@@ -25,6 +25,7 @@ mod body;
 mod client;
 mod connect;
 mod endpoint;
+mod errand;
 mod error;
 mod eyeballs;
 mod failure;

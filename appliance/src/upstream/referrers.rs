@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{self, is_page, page},
-    endpoint::Errand,
+    errand::Errand,
     failure::{Failure, Kind},
     manifest, pages,
 };

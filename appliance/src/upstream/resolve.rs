@@ -18,8 +18,8 @@ use futures_util::{
     future::{BoxFuture, Either, select},
 };
 use hickory_resolver::{
-    Resolver, TokioResolver,
-    config::ResolverConfig,
+    Hosts, Resolver, TokioResolver,
+    config::{ResolveHosts, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::RecordType,
     system_conf::parse_resolv_conf,
@@ -64,12 +64,21 @@ pub(super) enum ResolveError {
     #[error("no name server answered in {LOOKUP:?}")]
     Silent,
     #[error("the name has no address")]
-    NoAddress(#[source] Option<NetError>),
+    NoAddress(#[source] Option<Answered>),
 }
+
+/// What the name servers said. A link of its own in the chain of causes, because the resolver's errors
+/// repeat theirs.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Answered(NetError);
 
 impl ResolveError {
     pub(super) fn is_silence(&self) -> bool {
-        matches!(self, Self::Silent | Self::NoAddress(Some(NetError::Timeout)))
+        matches!(
+            self,
+            Self::Silent | Self::NoAddress(Some(Answered(NetError::Timeout)))
+        )
     }
 }
 
@@ -146,9 +155,22 @@ impl SystemNames {
         let (config, mut options): (ResolverConfig, _) = parse_resolv_conf(text).map_err(servers)?;
         options.timeout = QUERY;
         options.attempts = ATTEMPTS;
+        options.use_hosts_file = ResolveHosts::Never;
         let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options;
-        builder.build().map_err(servers)
+        let mut resolver = builder.build().map_err(servers)?;
+        resolver.set_hosts(Arc::new(self.hosts()));
+        Ok(resolver)
+    }
+
+    /// A box without the file, or with a strange one, does without it.
+    fn hosts(&self) -> Hosts {
+        let mut hosts = Hosts::default();
+        let read = fs::File::open(&self.hosts).and_then(|file| hosts.read_hosts_conf(file));
+        if let Err(error) = read {
+            tracing::debug!(%error, path = %self.hosts.display(), "hosts are left out");
+        }
+        hosts
     }
 }
 
@@ -211,7 +233,9 @@ async fn both(
             }
             first => match rest.await {
                 Ok(found) if !found.is_empty() => Ok(found),
-                second => Err(ResolveError::NoAddress(second.err().or(first.err()))),
+                second => Err(ResolveError::NoAddress(
+                    second.err().or(first.err()).map(Answered),
+                )),
             },
         }
     };

@@ -69,15 +69,31 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<Counted>>),
 }
 
+/// How many responses have come over a connection. Goes along with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Uses(Arc<AtomicU64>);
+
+impl Uses {
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// Whether there were any.
+    pub(super) fn any(connection: &Connected) -> bool {
+        let mut extras = http::Extensions::new();
+        connection.get_extras(&mut extras);
+        extras.get::<Self>().is_some_and(|uses| uses.0.load(Relaxed) > 0)
+    }
+}
+
 impl Connection for Stream {
     fn connected(&self) -> Connected {
+        let connected = Connected::new().extra(Uses::default());
         match self {
-            Self::Plain(_) => Connected::new(),
-            Self::Proxied(_) => Connected::new().proxy(true),
-            Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                Connected::new().negotiated_h2()
-            }
-            Self::Tls(_) => Connected::new(),
+            Self::Plain(_) => connected,
+            Self::Proxied(_) => connected.proxy(true),
+            Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => connected.negotiated_h2(),
+            Self::Tls(_) => connected,
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     answer::{self, is_page, page},
-    endpoint::Errand,
+    errand::Errand,
     failure::Failure,
     pages,
 };

@@ -24,6 +24,7 @@ use super::{
     operation::{Counts, Operation},
     origin::Origin,
     proxy::ProxySettings,
+    stream::Uses,
 };
 use crate::clock::Clock;
 
@@ -62,6 +63,21 @@ pub(super) struct Head {
     pub(super) line: Line,
 }
 
+/// A request that got no response.
+enum Unsent {
+    /// The connection broke that an earlier response had come over.
+    OverUsedConnection(Failure),
+    Otherwise(Failure),
+}
+
+impl Unsent {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::OverUsedConnection(failure) | Self::Otherwise(failure) => failure,
+        }
+    }
+}
+
 /// The connection that a response came over.
 pub(super) struct Line(CaptureConnection);
 
@@ -88,7 +104,7 @@ impl Transport {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(MOST_IDLE)
-            // An idle connection that the server closed as the request went out: asked again at once.
+            // A request that had not begun to go out when its connection closed: sent over another one.
             .retry_canceled_requests(true)
             .http1_max_buf_size(HTTP1_BUFFER)
             .http2_adaptive_window(false)
@@ -128,18 +144,40 @@ impl Transport {
             all.insert(header::PROXY_AUTHORIZATION, authorization);
         }
         self.requests.add(operation);
+        match self.send(request.clone(), deadline).await {
+            // The server closed an idle connection as the request went out. A GET may be sent again.
+            Err(Unsent::OverUsedConnection(_)) => self.send(request, deadline).await,
+            outcome => outcome,
+        }
+        .map_err(Unsent::into_failure)
+    }
+
+    async fn send(&self, mut request: Request<Empty<Bytes>>, deadline: Instant) -> Result<Head, Unsent> {
         let line = Line(capture_connection(&mut request));
         let started = Instant::now();
         match timeout_at(deadline, self.pool.request(request)).await {
-            Ok(Ok(response)) => Ok(Head {
-                response,
-                waited: started.elapsed(),
-                line,
-            }),
-            Ok(Err(error)) => Err(Failure::new(kind_of(&error), error)),
+            Ok(Ok(response)) => {
+                if let Some(uses) = response.extensions().get::<Uses>() {
+                    uses.add();
+                }
+                Ok(Head {
+                    response,
+                    waited: started.elapsed(),
+                    line,
+                })
+            }
+            Ok(Err(error)) => {
+                let kind = kind_of(&error);
+                let was_used = error.connect_info().is_some_and(Uses::any);
+                let failure = Failure::new(kind, error);
+                Err(match kind {
+                    Kind::Unreachable if was_used => Unsent::OverUsedConnection(failure),
+                    _ => Unsent::Otherwise(failure),
+                })
+            }
             Err(_) => {
                 line.condemn();
-                Err(Failure::silent())
+                Err(Unsent::Otherwise(Failure::silent()))
             }
         }
     }

@@ -82,6 +82,24 @@ async fn a_configuration_that_comes_or_changes_later_is_noticed() {
     assert!(names.current().is_err());
 }
 
+#[tokio::test]
+async fn the_hosts_file_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (conf, hosts) = (folder.path().join("resolv.conf"), folder.path().join("hosts"));
+    // Nobody listens there.
+    fs::write(&conf, "nameserver 127.0.0.1").expect("written");
+    fs::write(
+        &hosts,
+        "192.0.2.7 registry.lan registry # a comment\n2001:db8::7 registry.lan\n",
+    )
+    .expect("written");
+    let names = SystemNames::reading(conf, hosts);
+    let both = names.resolve("registry.lan").await.expect("found");
+    assert_eq!(both.len(), 2);
+    let one = names.resolve("registry").await.expect("found");
+    assert_eq!(one, [address("192.0.2.7")]);
+}
+
 #[test]
 fn only_names_of_one_word_are_searched_for() {
     assert_eq!(qualified("ghcr.io"), "ghcr.io.");

@@ -201,7 +201,12 @@ async fn answer(
     let first = stream::iter((!body.is_empty()).then(|| Ok(Frame::data(body))));
     let rest = match then {
         Then::End => stream::empty().boxed(),
-        Then::Break => stream::once(async { Err(io::ErrorKind::BrokenPipe.into()) }).boxed(),
+        Then::Break => stream::once(async {
+            // What came before goes out first.
+            tokio::task::yield_now().await;
+            Err(io::ErrorKind::BrokenPipe.into())
+        })
+        .boxed(),
         Then::Stall => stream::pending().boxed(),
         Then::Trickle => stream::unfold((), |()| async {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -154,28 +154,86 @@ async fn an_open_mirror_does_not_reach_into_the_lan() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_closed_meanwhile_is_not_an_error() {
-    // Closes each connection a moment after its first answer, without saying so in it.
+async fn an_open_mirror_is_not_redirected_into_the_lan_behind_a_proxy_either() {
+    // The server plays the proxy, which would happily go there.
+    let server = Server::start(|seen| match seen.header("host") {
+        Some("169.254.169.254") => ok(BLOB),
+        _ => status(307).header("location", "http://169.254.169.254/latest"),
+    })
+    .await;
+    let open = only(
+        &through(server.address),
+        &Settings {
+            addresses: AddressPolicy::PublicOnly,
+            ..settings(&format!("http://{HOST}"))
+        },
+    );
+    assert_eq!(fault(blob(&open, 0).await), Fault::Denied);
+    assert_eq!(server.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_breaks_under_a_request_is_not_an_error() {
+    // Answers the first request of each connection and closes it as soon as a second one comes.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let (closed, mut closings) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let mut stream = BufReader::new(stream);
-            let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|n| n > 2) {
-                line.clear();
-            }
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n0123456789abcdef";
-            stream.write_all(answer).await.expect("written");
-            drop(stream);
-            closed.send(()).expect("somebody waits");
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                while stream.read_line(&mut line).await.is_ok_and(|n| n > 2) {
+                    line.clear();
+                }
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n0123456789abcdef";
+                stream.write_all(answer).await.expect("written");
+                let _ = stream.read_line(&mut line).await;
+            });
         }
     });
-    let endpoint = only(&client(options()), &settings(&url));
+    let client = client(options());
+    let endpoint = only(&client, &settings(&url));
     for _ in 0..5 {
         assert_eq!(drain(blob(&endpoint, 0).await.expect("let in")).await.0, BLOB);
-        closings.recv().await.expect("closed");
+    }
+    assert_eq!(client.usage().connections, 5);
+    assert!(endpoint.status().last_error.is_none());
+}
+
+#[tokio::test]
+async fn a_host_that_takes_the_connection_and_not_the_handshake_is_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let client = client(Options {
+        connect_timeout: Duration::from_millis(200),
+        ..options()
+    });
+    assert_eq!(
+        fault(blob(&only(&client, &settings(&url)), 0).await),
+        Fault::Silent
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_call_that_ran_out_of_time_or_of_a_blob_nobody_wants() {
+    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n01234567"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let endpoint = only(&client(options()), &settings(&url));
+        let deadline = Instant::now() + Duration::from_millis(300);
+        let (repository, digest) = (repository(), digest(BLOB));
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            stream.write_all(answer).await.expect("written");
+            stream
+        };
+        let (result, mut stream) = tokio::join!(endpoint.blob(&repository, &digest, 0, deadline), serve);
+        drop(result);
+        let mut request = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut request)
+            .await
+            .expect("closed by the other side");
+        assert!(request.starts_with(b"GET /v2/"));
     }
 }
 
