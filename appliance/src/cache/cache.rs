@@ -30,7 +30,7 @@ use super::{
 /// A cache in a folder. Clones are the same cache.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 /// What the cache, its fills and its recovery share.

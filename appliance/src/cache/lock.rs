@@ -20,7 +20,8 @@ pub(super) fn take(layout: &Layout, disk: &Disk) -> Result<File, CacheError> {
     let subject = layout.dir.display();
     // A lock needs no write access: an existing file does on a read-only filesystem too.
     let mut file = disk
-        .create(&layout.lock)
+        .create_folder(&layout.dir)
+        .and_then(|()| disk.create(&layout.lock))
         .or_else(|error| disk.open(&layout.lock).map_err(|_| error))
         .map_err(|error| {
             let kind = disk.lacking(&error, &layout.dir);

@@ -1,1 +1,360 @@
-//! crash
+//! What is found after a crash, a power cut, or somebody's hands in the folder.
+
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+use super::*;
+use crate::clock::Timestamp;
+
+const SYNCED: usize = 16 << 20;
+
+#[tokio::test]
+async fn a_killed_fill_keeps_every_byte_and_a_power_cut_those_that_were_synced() {
+    let bed = Bed::new();
+    bed.faulty.boot_as(1);
+    let cache = bed.open().await;
+    let (name, bytes) = (repository("a"), content(1, SYNCED + 3_000_000));
+    let digest = digest(&bytes);
+    let size = Some(bytes.len() as u64);
+    let mut arriving = cache.begin_fill(&name, &digest, size).await.expect("begun");
+    for part in bytes[..SYNCED + 1_000_000].chunks(1 << 20) {
+        let part = Bytes::copy_from_slice(part);
+        arriving.append(batch(&part)).await.expect("written");
+    }
+    let row = |cache: &Cache| cache.inner_fill(&digest).map_or(0, |row| row.0);
+    until("the sync is recorded", || row(&cache) >= SYNCED as u64).await;
+    let synced = row(&cache);
+    assert_eq!(synced, SYNCED as u64);
+    assert_eq!(cache.unfinished().expect("read"), [], "it is running");
+
+    for (boot, kept) in [(1, arriving.len()), (2, synced)] {
+        let left = crashed(&bed.dir);
+        let bed = Bed::at(left.path());
+        bed.faulty.boot_as(boot);
+        let cache = bed.open().await;
+        cache.recover().await;
+        let unfinished = cache.unfinished().expect("read");
+        assert_eq!(
+            unfinished,
+            [Unfinished {
+                repository: name.clone(),
+                digest,
+                size,
+                have: kept
+            }]
+        );
+        let mut again = cache.begin_fill(&name, &digest, size).await.expect("begun");
+        assert_eq!(again.len(), kept);
+        let rest = bytes.slice(kept as usize..);
+        again.append(batch(&rest)).await.expect("written");
+        again
+            .verify()
+            .expect("matches")
+            .publish()
+            .await
+            .expect("published");
+        assert_eq!(seen(&cache, &name, &digest), Some(bytes.to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_prefix_is_started_anew() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let (name, bytes) = (repository("a"), content(1, 500_000));
+    let digest = digest(&bytes);
+    let mut wrong = cache.begin_fill(&name, &digest, None).await.expect("begun");
+    wrong.append(batch(&content(2, 1000))).await.expect("written");
+    drop(wrong);
+    until("its row is there", || cache.inner_fill(&digest).is_some()).await;
+    let mut again = cache.begin_fill(&name, &digest, None).await.expect("begun");
+    assert_eq!(again.len(), 1000);
+    again.rehash().await.expect("read");
+    assert_eq!(again.hasher().finish(), super::digest(&content(2, 1000)));
+    again.restart().await.expect("emptied");
+    assert_eq!(again.len(), 0);
+    again.append(batch(&bytes)).await.expect("written");
+    again
+        .verify()
+        .expect("matches")
+        .publish()
+        .await
+        .expect("published");
+    assert_eq!(seen(&cache, &name, &digest), Some(bytes.to_vec()));
+}
+
+#[tokio::test]
+async fn a_partial_that_nobody_rehashed_is_not_believed() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let (name, bytes) = (repository("a"), content(1, 5000));
+    let digest = digest(&bytes);
+    for part in [&bytes[..3000], &bytes[3000..]] {
+        let mut fill = cache.begin_fill(&name, &digest, None).await.expect("begun");
+        fill.append(batch(&Bytes::copy_from_slice(part)))
+            .await
+            .expect("written");
+        drop(fill);
+        until("its row is there", || cache.inner_fill(&digest).is_some()).await;
+    }
+    // Whole on the disk, never hashed by this one: verifying does it.
+    let fill = cache.begin_fill(&name, &digest, None).await.expect("begun");
+    fill.verify()
+        .expect("matches")
+        .publish()
+        .await
+        .expect("published");
+    assert_eq!(seen(&cache, &name, &digest), Some(bytes.to_vec()));
+}
+
+#[tokio::test]
+async fn a_crash_between_the_name_and_the_row_loses_nothing() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let (name, bytes) = (repository("a"), content(1, 300_000));
+    let digest = digest(&bytes);
+    let mut fill = cache.begin_fill(&name, &digest, None).await.expect("begun");
+    fill.append(batch(&bytes)).await.expect("written");
+    until("its row is there", || cache.inner_fill(&digest).is_some()).await;
+    for (known, found) in [(true, (1, 0)), (false, (0, 1))] {
+        let left = crashed(&bed.dir);
+        let file = digest.file_name();
+        fs::rename(
+            left.path().join("fill").join(&file),
+            left.path().join("blobs").join(&file),
+        )
+        .expect("renamed");
+        if !known {
+            fs::remove_file(left.path().join("index.redb")).expect("removed");
+        }
+        let cache = Bed::at(left.path()).open().await;
+        let recovery = cache.recover().await;
+        assert_eq!((recovery.listed, recovery.hidden), found, "{recovery:?}");
+        assert_eq!(recovery.errors, 0);
+        if known {
+            assert_eq!(seen(&cache, &name, &digest), Some(bytes.to_vec()));
+        } else {
+            assert!(matches!(cache.blob(&name, &digest), Ok(Presence::Hidden)));
+            cache.show(&name, &digest).await.expect("shown");
+            assert_eq!(seen(&cache, &name, &digest), Some(bytes.to_vec()));
+        }
+        assert_eq!(cache.stats().partials, 0);
+        assert_eq!(cache.recover().await, Recovery::default());
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_what_its_name_says_is_removed() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let (name, bytes) = (repository("a"), content(1, 100_000));
+    let blobs = bed.dir.join("blobs");
+    fs::write(blobs.join(digest(b"one").file_name()), b"other").expect("written");
+    fs::write(blobs.join("notes.txt"), b"mine").expect("written");
+    fs::write(bed.dir.join("stray"), b"mine").expect("written");
+    fill(&cache, &name, &bytes).await.expect("published");
+    let gone = content(2, 50_000);
+    fill(&cache, &name, &gone).await.expect("published");
+    fs::write(blobs.join(digest(&bytes).file_name()), b"short").expect("written");
+    fs::remove_file(blobs.join(digest(&gone).file_name())).expect("removed");
+    let recovery = cache.recover().await;
+    assert_eq!((recovery.damaged, recovery.lost, recovery.errors), (1, 2, 0));
+    assert_eq!(recovery.unknown.len(), 2, "{recovery:?}");
+    assert_eq!(names(&blobs), ["notes.txt"]);
+    assert_eq!(cache.stats().files, 0);
+}
+
+#[tokio::test]
+async fn a_listed_blob_whose_file_is_gone_is_absent_and_heals() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let (name, bytes) = (repository("a"), content(1, 100_000));
+    let file = bed.dir.join("blobs").join(digest(&bytes).file_name());
+    for harm in [0, 1] {
+        fill(&cache, &name, &bytes).await.expect("published");
+        match harm {
+            0 => fs::remove_file(&file).expect("removed"),
+            _ => fs::write(&file, b"short").expect("written"),
+        }
+        assert!(matches!(cache.blob(&name, &digest(&bytes)), Ok(Presence::Absent)));
+        until("the row is gone", || cache.stats().blobs == 0).await;
+        until("the file is gone", || !file.exists()).await;
+    }
+    fill(&cache, &name, &bytes).await.expect("published");
+    assert_eq!(seen(&cache, &name, &digest(&bytes)), Some(bytes.to_vec()));
+}
+
+#[tokio::test]
+async fn partials_that_no_row_knows_go_after_a_day() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let fills = bed.dir.join("fill");
+    let (old, new) = (digest(b"old").file_name(), digest(b"new").file_name());
+    for (name, written) in [(&old, 1_799_900_000), (&new, 1_799_990_000)] {
+        let file = fs::File::create(fills.join(name)).expect("made");
+        let time = std::time::UNIX_EPOCH + Duration::from_secs(written);
+        file.set_modified(time).expect("dated");
+    }
+    fs::write(fills.join("nonsense"), b"").expect("written");
+    let recovery = cache.recover().await;
+    assert_eq!((recovery.partials, recovery.errors), (2, 0));
+    assert_eq!(names(&fills), [new]);
+}
+
+#[tokio::test]
+async fn fill_rows_without_a_partial_go() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let (name, bytes) = (repository("a"), content(1, 1000));
+    let mut fill = cache
+        .begin_fill(&name, &digest(&bytes), None)
+        .await
+        .expect("begun");
+    fill.append(batch(&bytes)).await.expect("written");
+    until("its row is there", || cache.stats().partials == 1).await;
+    let left = crashed(&bed.dir);
+    fs::remove_file(left.path().join("fill").join(digest(&bytes).file_name())).expect("removed");
+    let cache = Bed::at(left.path()).open().await;
+    assert_eq!(cache.recover().await.fills, 1);
+    assert_eq!(cache.stats().partials, 0);
+}
+
+/// A cache with a blob and a tag, closed, and then harmed.
+async fn harmed(harm: impl Fn(&Path)) -> (Bed, Repository, Bytes) {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let (name, bytes) = (repository("a"), content(1, 100_000));
+    fill(&cache, &name, &bytes).await.expect("published");
+    let contents: Vec<_> = (0..200).map(|seed| content(seed, 2000)).collect();
+    let puts = contents.iter().map(|bytes| cache.put_small(&name, small(bytes)));
+    for put in futures_util::future::join_all(puts).await {
+        put.expect("stored");
+    }
+    cache.close().await;
+    drop(cache);
+    harm(&bed.dir.join("index.redb"));
+    (bed, name, bytes)
+}
+
+#[tokio::test]
+async fn a_corrupt_index_is_set_aside_and_the_blobs_are_adopted() {
+    let harms: [fn(&Path); 3] = [
+        |index| fs::write(index, b"not an index").expect("written"),
+        |index| fs::write(index, vec![0xAA; 2 << 20]).expect("written"),
+        |index| {
+            let length = fs::metadata(index).expect("there").len();
+            let file = fs::File::options().write(true).open(index).expect("opened");
+            file.set_len(length / 2).expect("cut");
+        },
+    ];
+    for harm in harms {
+        let (bed, name, bytes) = harmed(harm).await;
+        fs::write(bed.dir.join("index.redb.corrupt-4"), b"older").expect("written");
+        let cache = bed.open().await;
+        let recovery = cache.recover().await;
+        assert_eq!((recovery.hidden, recovery.errors), (1, 0), "{recovery:?}");
+        assert!(matches!(cache.blob(&name, &digest(&bytes)), Ok(Presence::Hidden)));
+        let names = names(&bed.dir);
+        assert_eq!(
+            names,
+            ["blobs", "fill", "index.redb", "index.redb.corrupt-5", "lock"]
+        );
+        fill(&cache, &name, &bytes).await.expect("published");
+        assert_eq!(seen(&cache, &name, &digest(&bytes)), Some(bytes.to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn damage_that_shows_only_in_use_is_set_aside_then() {
+    // The header stays, every tree is nonsense.
+    let (bed, name, bytes) = harmed(|index| {
+        let mut all = fs::read(index).expect("read");
+        for (number, page) in all.chunks_mut(4096).enumerate().skip(1) {
+            if number % 2 == 1 {
+                page.fill(0x5A);
+            }
+        }
+        fs::write(index, all).expect("written");
+    })
+    .await;
+    let cache = bed.open().await;
+    // Whatever is asked, nothing panics, and it ends with an index that can be written.
+    for number in 0..200 {
+        let _ = cache.blob(&name, &digest(&content(number, 2000)));
+    }
+    for _ in 0..20 {
+        if cache.put_small(&name, small(&content(7, 100))).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    cache
+        .put_small(&name, small(&content(8, 100)))
+        .await
+        .expect("stored");
+    fill(&cache, &name, &bytes).await.expect("published");
+    assert_eq!(seen(&cache, &name, &digest(&bytes)), Some(bytes.to_vec()));
+}
+
+#[tokio::test]
+async fn an_index_of_a_newer_program_is_left_alone() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    cache
+        .put_small(&repository("a"), small(&content(1, 10)))
+        .await
+        .expect("stored");
+    cache.close().await;
+    drop(cache);
+    let index = bed.dir.join("index.redb");
+    const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+    {
+        let database = Database::create(&index).expect("opened");
+        let transaction = database.begin_write().expect("begun");
+        let mut meta = transaction.open_table(META).expect("opened");
+        meta.insert("schema", 99).expect("set");
+        drop(meta);
+        transaction.commit().expect("written");
+    }
+    let error = try_open(bed.options()).await.expect_err("newer");
+    let text = crate::source::chain(&error);
+    assert!(
+        text.contains("schema is 99") && text.contains("index.redb"),
+        "{text}"
+    );
+    assert_eq!(names(&bed.dir), ["blobs", "fill", "index.redb", "lock"]);
+    let database = Database::open(&index).expect("opened");
+    let meta = database
+        .begin_read()
+        .expect("begun")
+        .open_table(META)
+        .expect("opened");
+    assert_eq!(
+        meta.get("schema").expect("read").map(|version| version.value()),
+        Some(99)
+    );
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_kill() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let name = repository("a");
+    for number in 0..20 {
+        let bytes = content(number, 700);
+        cache.put_small(&name, small(&bytes)).await.expect("stored");
+        cache
+            .put_tag(&name, &tag("t"), digest(&bytes), Timestamp(number))
+            .await
+            .expect("stored");
+        if number % 5 == 0 {
+            let left = crashed(&bed.dir);
+            let cache = Bed::at(left.path()).open().await;
+            for earlier in 0..=number {
+                let bytes = content(earlier, 700);
+                assert_eq!(seen(&cache, &name, &digest(&bytes)), Some(bytes.to_vec()));
+            }
+            let record = cache.tag(&name, &tag("t")).expect("read").expect("there");
+            assert_eq!(record.digest, digest(&bytes));
+        }
+    }
+}

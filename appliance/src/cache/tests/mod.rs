@@ -6,6 +6,7 @@
 mod crash;
 mod disk_full;
 mod faults;
+mod measure;
 mod model;
 mod plain;
 
@@ -133,7 +134,10 @@ fn copy_folder(from: &Path, to: &Path) {
             fs::create_dir_all(&target).expect("made");
             copy_folder(&entry.path(), &target);
         } else {
-            fs::copy(entry.path(), target).expect("copied");
+            // Files come and go while the folder is in use.
+            if let Err(error) = fs::copy(entry.path(), target) {
+                assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
+            }
         }
     }
 }
@@ -162,6 +166,14 @@ pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("not within five seconds: {what}");
+}
+
+impl Cache {
+    /// What the index knows of a fill: how much of it was synced.
+    pub(super) fn inner_fill(&self, digest: &Digest) -> Option<(u64, Repository)> {
+        let listed = self.inner.index.fill(digest).expect("read")?;
+        Some((listed.row.synced, listed.repository))
+    }
 }
 
 /// A rule of which calls fail.

@@ -1,0 +1,141 @@
+//! Figures behind the room's constants. Not run by default: `--run-ignored only`, with optimisation.
+
+use std::time::Instant;
+
+use redb::{Builder, Database, Durability, TableDefinition};
+
+use super::*;
+
+const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
+
+fn insert(database: &Database, quick: Quick, from: u64, count: u64) {
+    let mut transaction = database.begin_write().expect("begun");
+    transaction
+        .set_durability(Durability::Immediate)
+        .expect("durable");
+    transaction.set_quick_repair(quick == Quick::Yes);
+    {
+        let mut rows = transaction.open_table(ROWS).expect("opened");
+        for number in from..from + count {
+            let key = digest(&number.to_le_bytes());
+            rows.insert(key.key(), &[7u8; 120][..]).expect("inserted");
+        }
+    }
+    transaction.commit().expect("written");
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Quick {
+    Yes,
+    No,
+}
+
+#[test]
+#[ignore = "figures: takes a minute"]
+fn opening_a_large_index_after_a_kill() {
+    let rows = 1_000_000;
+    for quick in [Quick::No, Quick::Yes] {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("index");
+        let database = Builder::new()
+            .set_cache_size(4 << 20)
+            .create(&path)
+            .expect("created");
+        let started = Instant::now();
+        for from in (0..rows).step_by(1000) {
+            insert(&database, quick, from, 1000);
+        }
+        println!("{quick:?}: {rows} rows in {:?}", started.elapsed());
+        let started = Instant::now();
+        for number in 0..50 {
+            insert(&database, quick, rows + number, 1);
+        }
+        println!("{quick:?}: one row per commit: {:?} each", started.elapsed() / 50);
+        let copy = folder.path().join("killed");
+        fs::copy(&path, &copy).expect("copied");
+        println!(
+            "{quick:?}: {} MiB",
+            fs::metadata(&copy).expect("there").len() >> 20
+        );
+        let started = Instant::now();
+        let killed = Builder::new()
+            .set_cache_size(4 << 20)
+            .open(&copy)
+            .expect("opened");
+        println!("{quick:?}: opened after a kill in {:?}", started.elapsed());
+        drop(killed);
+        let started = Instant::now();
+        drop(database);
+        println!("{quick:?}: closed in {:?}", started.elapsed());
+    }
+}
+
+fn resident() -> String {
+    let status = fs::read_to_string("/proc/self/status").expect("read");
+    status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "figures: takes minutes"]
+async fn a_cache_of_many_small_blobs() {
+    let bed = Bed::new();
+    println!("at the start: {}", resident());
+    let cache = bed.open().await;
+    println!("empty: {}", resident());
+    let name = repository("a");
+    let one = Instant::now();
+    for number in 0..50 {
+        cache
+            .put_small(&name, small(&content(1 << 40 | number, 100)))
+            .await
+            .expect("stored");
+    }
+    println!("one at a time: {:?} each", one.elapsed() / 50);
+    let started = Instant::now();
+    for round in 0..200u64 {
+        let contents: Vec<_> = (0..1000)
+            .map(|number| content(round * 1000 + number, 100))
+            .collect();
+        let puts = contents.iter().map(|bytes| cache.put_small(&name, small(bytes)));
+        futures_util::future::join_all(puts).await;
+    }
+    println!(
+        "200 000 small blobs in {:?}, {:?}",
+        started.elapsed(),
+        cache.stats().counters
+    );
+    println!(
+        "afterwards: {}, index {} MiB",
+        resident(),
+        cache.stats().index_bytes >> 20
+    );
+    let one = Instant::now();
+    for number in 0..50 {
+        cache
+            .put_small(&name, small(&content(2 << 40 | number, 100)))
+            .await
+            .expect("stored");
+    }
+    println!("one at a time: {:?} each", one.elapsed() / 50);
+    let started = Instant::now();
+    for number in 0..100_000 {
+        let found = cache.blob(&name, &digest(&content(number * 2, 100)));
+        assert!(matches!(found, Ok(Presence::Here(_))));
+    }
+    println!(
+        "looked up in {:?} each, hashing and making the content included",
+        started.elapsed() / 100_000
+    );
+    let left = crashed(&bed.dir);
+    cache.close().await;
+    drop(cache);
+    let started = Instant::now();
+    let cache = Bed::at(left.path()).open().await;
+    println!("opened after a kill in {:?}: {}", started.elapsed(), resident());
+    let started = Instant::now();
+    println!("{:?} in {:?}", cache.recover().await, started.elapsed());
+}
