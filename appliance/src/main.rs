@@ -1,10 +1,10 @@
 //! `larder`: reads the command line and does what it says.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use larder::{
-    command::{self, Line, Next, Surroundings},
+    command::{self, Line, Next, Screen, Surroundings},
     config::Config,
     telemetry::{Reader, Telemetry},
 };
@@ -23,6 +23,11 @@ fn main() -> ExitCode {
             .collect(),
         output: &mut output,
         notes: &mut notes,
+        screen: if std::io::stderr().is_terminal() {
+            Screen::Terminal
+        } else {
+            Screen::Plain
+        },
     };
     match command::run(&line, &mut around) {
         Ok(Next::Nothing) => ExitCode::SUCCESS,

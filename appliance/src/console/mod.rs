@@ -100,4 +100,6 @@ impl Route {
 }
 
 #[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
 mod tests;

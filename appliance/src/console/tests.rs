@@ -1,89 +1,13 @@
 //! The console as it is asked over HTTP, without the network.
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::header;
 use http_body_util::{BodyExt as _, Full};
 
 use super::*;
-use crate::{
-    api::{Mode, Traffic},
-    memory::{Pool, PoolUsage},
-    metrics::{CacheReading, EndpointReading, Exposition, LedgerReading, Metrics, Readings},
-    oci::{Algorithm, Digest},
-};
-
-#[derive(Debug)]
-struct Quiet;
-
-impl Readings for Quiet {
-    fn pool(&self) -> PoolUsage {
-        Pool::new(1).usage()
-    }
-
-    fn endpoints(&self) -> Vec<EndpointReading> {
-        Vec::new()
-    }
-
-    fn ledger(&self) -> Vec<LedgerReading> {
-        Vec::new()
-    }
-
-    fn cache(&self) -> Option<CacheReading> {
-        None
-    }
-
-    fn log_lines_dropped(&self) -> u64 {
-        0
-    }
-}
-
-struct Box7(UpstreamName);
-
-impl Facts for Box7 {
-    fn status(&self) -> Status {
-        Status {
-            version: "1".into(),
-            uptime_seconds: 5,
-            mode: Mode::Serving,
-            reasons: Vec::new(),
-            cache: None,
-            traffic: Traffic::default(),
-            upstreams: Vec::new(),
-            collector: None,
-            alerts: Vec::new(),
-        }
-    }
-
-    fn images(&self) -> BoxFuture<'_, Result<Images, String>> {
-        async { Err("the index is being rebuilt".into()) }.boxed()
-    }
-
-    fn readiness(&self) -> Readiness {
-        Readiness::NotReady("the cache is opening".into())
-    }
-
-    fn default_upstream(&self) -> &UpstreamName {
-        &self.0
-    }
-
-    fn serves(&self, upstream: &UpstreamName) -> bool {
-        upstream.is_docker_hub()
-    }
-}
-
-impl Operations for Box7 {
-    fn pull(&self, image: Image, platform: Option<Platform>) -> BoxStream<'static, PullEvent> {
-        let digest = Digest::of(Algorithm::Sha256, b"");
-        let reason = format!("{image} for {}", platform.map_or("all".into(), |p| p.to_string()));
-        stream::iter([PullEvent::Resolved { digest }, PullEvent::Failed { reason }]).boxed()
-    }
-}
 
 async fn ask(method: &str, path: &str, body: &'static str) -> (StatusCode, http::HeaderMap, String) {
-    let facts = Arc::new(Box7("docker.io".parse().expect("a name")));
-    let exposition = Arc::new(Exposition::new(Arc::new(Metrics::default()), Arc::new(Quiet)));
-    let console = Console::new(facts.clone(), facts, exposition);
+    let console = fake::console();
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -131,7 +55,7 @@ async fn a_pull_is_a_stream_of_lines() {
     let (status, headers, body) = ask(
         "POST",
         "/api/v1/pull",
-        r#"{"reference":"alpine:3","platform":"linux/arm64"}"#,
+        r#"{"reference":"busybox:3","platform":"linux/arm64"}"#,
     )
     .await;
     assert_eq!(status, StatusCode::OK);
@@ -140,7 +64,7 @@ async fn a_pull_is_a_stream_of_lines() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("an event"))
         .collect();
-    let reason = "docker.io/library/alpine:3 for linux/arm64".to_owned();
+    let reason = "no docker.io/library/busybox:3 for linux/arm64".to_owned();
     assert_eq!(events.last(), Some(&PullEvent::Failed { reason }));
 }
 
