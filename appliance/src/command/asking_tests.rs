@@ -11,7 +11,7 @@ use crate::console::fake;
 /// Serves the fake box in a thread of its own, on the socket of `data_dir` and on a port, which is returned.
 fn start(data_dir: &Path) -> u16 {
     let socket = data_dir.join("larder.sock");
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

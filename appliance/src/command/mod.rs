@@ -61,6 +61,13 @@ pub enum Failure {
     Runtime(#[source] io::Error),
 }
 
+impl Failure {
+    /// Nobody reads the output any more.
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
 /// What is left to do after a command.
 #[derive(Debug)]
 pub enum Next {
