@@ -11,6 +11,7 @@ use clap::Parser as _;
 use larder::{
     command::{self, Line, Next, Screen, Surroundings},
     config::Config,
+    serve,
     source::chain,
     telemetry::{Reader, Telemetry},
 };
@@ -82,19 +83,5 @@ fn start(config: Config, reader: Reader) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-/// Stands in for `larder::serve` until it is there.
-mod serve {
-    use larder::config::Config;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("the mirror is not part of this build")]
-    pub(super) struct ServeError;
-
-    #[allow(clippy::unused_async)]
-    pub(super) async fn run(_config: Config) -> Result<(), ServeError> {
-        Err(ServeError)
     }
 }

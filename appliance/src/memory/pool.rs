@@ -219,6 +219,13 @@ impl Buffer {
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// The first `length` bytes of it, under the whole permit.
+    #[must_use]
+    pub fn truncated(mut self, length: usize) -> Self {
+        self.bytes.truncate(length);
+        self
+    }
 }
 
 impl Buf for Buffer {

@@ -1,0 +1,264 @@
+//! Opening a connection: proxy or not, name, address, TCP, tunnel, TLS.
+//!
+//! Promises: each step is bounded in time; no address is connected to that the upstream's policy forbids; an
+//! error says which step failed. Must not know: requests, tokens.
+//!
+//! Behind a proxy it is the proxy that resolves names, so the policy can judge only addresses that are
+//! written as such; the proxy itself is the owner's choice and not judged.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, pki_types::ServerName};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    address::AddressPolicy,
+    eyeballs::{Families, Family, Lost, race},
+    failure::{Kind, is_ours, kind_of_io},
+    origin::{Origin, Scheme},
+    proxy::ProxySettings,
+    resolve::{Resolve, ResolveError},
+    stream::{Counted, Stream},
+    tunnel::{self, TunnelError},
+};
+
+/// Which step of connecting to `host` failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("this is not a URL that can be connected to")]
+    Url,
+    #[error("resolve {host}")]
+    Resolve {
+        host: String,
+        #[source]
+        source: ResolveError,
+    },
+    #[error("{host} is not on the public internet, and only public registries are open to all")]
+    Forbidden { host: String },
+    #[error("connect to {host}")]
+    Connect {
+        host: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("open a tunnel to {host}")]
+    Tunnel {
+        host: String,
+        #[source]
+        source: TunnelError,
+    },
+    #[error("agree on TLS with {host}")]
+    Tls {
+        host: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{host} took the connection and did not go on with it")]
+    Silent { host: String },
+}
+
+impl ConnectError {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Url => Kind::Untrustworthy,
+            Self::Forbidden { .. } => Kind::Forbidden,
+            Self::Resolve { source, .. } if source.is_silence() => Kind::Silent,
+            Self::Resolve {
+                source: ResolveError::Configuration { source, .. },
+                ..
+            } if is_ours(source) => Kind::Ours,
+            Self::Resolve { .. } => Kind::Unreachable,
+            Self::Connect { source, .. } | Self::Tls { source, .. } => kind_of_io(source),
+            Self::Tunnel {
+                source: TunnelError::Io(source),
+                ..
+            } => kind_of_io(source),
+            Self::Tunnel { .. } => Kind::Unreachable,
+            Self::Silent { .. } => Kind::Silent,
+        }
+    }
+}
+
+/// Opens connections for one upstream. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Connector(Arc<Wiring>);
+
+pub(super) struct Wiring {
+    pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) families: Arc<Families>,
+    pub(super) proxy: ProxySettings,
+    pub(super) addresses: AddressPolicy,
+    pub(super) tls: Arc<ClientConfig>,
+    /// For each step.
+    pub(super) patience: Duration,
+    /// How long data that was sent may go unacknowledged.
+    pub(super) progress: Duration,
+    /// Bytes received, of all upstreams.
+    pub(super) received: Arc<AtomicU64>,
+    /// Connections opened, of all upstreams.
+    pub(super) opened: Arc<AtomicU64>,
+}
+
+impl Connector {
+    pub(super) fn new(wiring: Wiring) -> Self {
+        Self(Arc::new(wiring))
+    }
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
+    type Error = ConnectError;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let wiring = self.0.clone();
+        async move {
+            let target = Origin::of(&uri).ok_or(ConnectError::Url)?;
+            wiring.open(&target).await.map(TokioIo::new)
+        }
+        .boxed()
+    }
+}
+
+impl Wiring {
+    async fn open(&self, target: &Origin) -> Result<Stream, ConnectError> {
+        let Some(proxy) = self.proxy.towards(target) else {
+            let (tcp, family) = self.tcp(target, self.addresses).await?;
+            return match target.scheme {
+                Scheme::Http => Ok(Stream::Plain(tcp)),
+                Scheme::Https => self.encrypt(tcp, target, Some(family)).await,
+            };
+        };
+        if target.ip().is_some_and(|ip| !self.addresses.permits(ip)) {
+            return Err(forbidden(target));
+        }
+        let (mut tcp, _) = self.tcp(&proxy.origin, AddressPolicy::Any).await?;
+        if target.scheme == Scheme::Http {
+            return Ok(Stream::Proxied(tcp));
+        }
+        match timeout(self.patience, tunnel::open(&mut tcp, proxy, target)).await {
+            Ok(Ok(())) => self.encrypt(tcp, target, None).await,
+            Ok(Err(source)) => Err(ConnectError::Tunnel {
+                host: target.host.clone(),
+                source,
+            }),
+            Err(_) => Err(silent(&proxy.origin)),
+        }
+    }
+
+    async fn tcp(&self, target: &Origin, policy: AddressPolicy) -> Result<(Counted, Family), ConnectError> {
+        let addresses = match target.ip() {
+            Some(ip) => vec![ip],
+            None => self
+                .resolver
+                .resolve(&target.host)
+                .await
+                .map_err(|source| ConnectError::Resolve {
+                    host: target.host.clone(),
+                    source,
+                })?,
+        };
+        let permitted: Vec<_> = addresses
+            .into_iter()
+            .filter(|ip| policy.permits(*ip))
+            .map(|ip| SocketAddr::new(ip, target.port))
+            .collect();
+        if permitted.is_empty() {
+            return Err(forbidden(target));
+        }
+        let ordered = self.families.order(&target.host, permitted, Instant::now());
+        let won = race(&ordered, self.patience, TcpStream::connect)
+            .await
+            .map_err(|lost| ConnectError::Connect {
+                host: target.host.clone(),
+                source: worst(lost),
+            })?;
+        self.families.learn(&target.host, &won, Instant::now());
+        self.opened.fetch_add(1, Relaxed);
+        self.tune(&won.connection);
+        let family = Family::of(&won.address);
+        Ok((Counted::new(won.connection, self.received.clone()), family))
+    }
+
+    /// Options that help; a kernel without one of them is no reason not to talk.
+    fn tune(&self, tcp: &TcpStream) {
+        let _ = tcp.set_nodelay(true);
+        let socket = SockRef::from(tcp);
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(15))
+            .with_interval(Duration::from_secs(5))
+            .with_retries(3);
+        let _ = socket.set_tcp_keepalive(&keepalive);
+        let _ = socket.set_tcp_user_timeout(Some(self.progress));
+    }
+
+    async fn encrypt(
+        &self,
+        tcp: Counted,
+        target: &Origin,
+        family: Option<Family>,
+    ) -> Result<Stream, ConnectError> {
+        let name = ServerName::try_from(target.host.clone()).map_err(|_| ConnectError::Url)?;
+        let handshake = TlsConnector::from(self.tls.clone()).connect(name, tcp);
+        match timeout(self.patience, handshake).await {
+            Ok(Ok(tls)) => Ok(Stream::Tls(Box::new(tls))),
+            Ok(Err(source)) => Err(ConnectError::Tls {
+                host: target.host.clone(),
+                source,
+            }),
+            Err(_) => {
+                if let Some(family) = family {
+                    self.families.demote(&target.host, family, Instant::now());
+                }
+                Err(silent(target))
+            }
+        }
+    }
+}
+
+fn forbidden(target: &Origin) -> ConnectError {
+    ConnectError::Forbidden {
+        host: target.host.clone(),
+    }
+}
+
+fn silent(target: &Origin) -> ConnectError {
+    ConnectError::Silent {
+        host: target.host.clone(),
+    }
+}
+
+/// The error to tell of a lost race: what is ours first, then silence, for that one costs the most.
+fn worst(Lost(failed): Lost) -> io::Error {
+    let rank = |error: &io::Error| match kind_of_io(error) {
+        Kind::Ours => 0,
+        Kind::Silent => 1,
+        _ => 2,
+    };
+    failed
+        .into_iter()
+        .map(|(_, error)| error)
+        .min_by_key(rank)
+        .unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}

@@ -1,0 +1,178 @@
+//! One exchange over HTTP: a request out, the head of a response in.
+//!
+//! Promises: it ends by its deadline; a connection that fell silent is not used again; memory in flight is
+//! bounded per connection. Must not know: registries, tokens, redirects.
+
+use std::{error::Error, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, Uri, header};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{
+        Client as Pool,
+        connect::{CaptureConnection, capture_connection},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    connect::{ConnectError, Connector},
+    failure::{Failure, Kind, kind_of_io},
+    operation::{Counts, Operation},
+    origin::Origin,
+    proxy::ProxySettings,
+};
+use crate::clock::Clock;
+
+/// The most that is read ahead of whoever takes the bytes, per connection. Larger than a TLS record and small
+/// against the budget for data in flight.
+const HTTP1_BUFFER: usize = 256 << 10;
+
+/// HTTP/2's flow control: what a server may send ahead on one stream, and on a connection. At 100 ms this
+/// allows 160 Mbit/s a stream.
+const HTTP2_STREAM: u32 = 2 << 20;
+const HTTP2_CONNECTION: u32 = 4 << 20;
+
+/// Idle connections are kept for less than the time after which home routers forget them, and few of them.
+const IDLE: Duration = Duration::from_secs(45);
+const MOST_IDLE: usize = 8;
+
+/// HTTP/2 shares one connection: a dead one has to be noticed while streams are open on it.
+const PING: Duration = Duration::from_secs(15);
+const PONG: Duration = Duration::from_secs(10);
+
+pub(super) struct Transport {
+    pool: Pool<Connector, Empty<Bytes>>,
+    proxy: ProxySettings,
+    user_agent: HeaderValue,
+    requests: Arc<Counts>,
+    pub(super) clock: Clock,
+    /// How long a body may go without moving.
+    pub(super) progress: Duration,
+}
+
+/// The head of a response, and what belongs to it.
+pub(super) struct Head {
+    pub(super) response: Response<Incoming>,
+    /// From the request to here, a new connection included.
+    pub(super) waited: Duration,
+    pub(super) line: Line,
+}
+
+/// The connection that a response came over.
+pub(super) struct Line(CaptureConnection);
+
+impl Line {
+    /// Sees to it that nobody uses the connection again.
+    pub(super) fn condemn(&self) {
+        if let Some(connected) = self.0.connection_metadata().as_ref() {
+            connected.poison();
+        }
+    }
+}
+
+impl Transport {
+    pub(super) fn new(
+        connector: Connector,
+        proxy: ProxySettings,
+        user_agent: HeaderValue,
+        requests: Arc<Counts>,
+        clock: Clock,
+        progress: Duration,
+    ) -> Self {
+        let pool = Pool::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(MOST_IDLE)
+            // An idle connection that the server closed as the request went out: asked again at once.
+            .retry_canceled_requests(true)
+            .http1_max_buf_size(HTTP1_BUFFER)
+            .http2_adaptive_window(false)
+            .http2_initial_stream_window_size(HTTP2_STREAM)
+            .http2_initial_connection_window_size(HTTP2_CONNECTION)
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PONG)
+            .build(connector);
+        Self {
+            pool,
+            proxy,
+            user_agent,
+            requests,
+            clock,
+            progress,
+        }
+    }
+
+    /// Sends a request without a body.
+    pub(super) async fn exchange(
+        &self,
+        operation: Operation,
+        method: Method,
+        uri: &Uri,
+        headers: impl IntoIterator<Item = (header::HeaderName, HeaderValue)>,
+        deadline: Instant,
+    ) -> Result<Head, Failure> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.clone();
+        let all = request.headers_mut();
+        all.extend(headers);
+        all.insert(header::USER_AGENT, self.user_agent.clone());
+        // What a registry stores is handed on byte for byte.
+        all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(authorization) = self.proxy_authorization(uri) {
+            all.insert(header::PROXY_AUTHORIZATION, authorization);
+        }
+        self.requests.add(operation);
+        let line = Line(capture_connection(&mut request));
+        let started = Instant::now();
+        match timeout_at(deadline, self.pool.request(request)).await {
+            Ok(Ok(response)) => Ok(Head {
+                response,
+                waited: started.elapsed(),
+                line,
+            }),
+            Ok(Err(error)) => Err(Failure::new(kind_of(&error), error)),
+            Err(_) => {
+                line.condemn();
+                Err(Failure::silent())
+            }
+        }
+    }
+
+    /// For plain HTTP through a proxy each request carries the proxy's credentials; a tunnel did it once.
+    fn proxy_authorization(&self, uri: &Uri) -> Option<HeaderValue> {
+        if uri.scheme_str() != Some("http") {
+            return None;
+        }
+        self.proxy.towards(&Origin::of(uri)?)?.authorization.clone()
+    }
+}
+
+/// What an error of the HTTP client amounts to: the innermost cause that says it best.
+pub(super) fn kind_of(error: &(dyn Error + 'static)) -> Kind {
+    let mut next = Some(error);
+    let mut kind = Kind::Unreachable;
+    while let Some(error) = next {
+        if let Some(connect) = error.downcast_ref::<ConnectError>() {
+            return connect.kind();
+        }
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return kind_of_io(io);
+        }
+        if let Some(http) = error.downcast_ref::<hyper::Error>() {
+            if http.is_timeout() {
+                return Kind::Silent;
+            }
+            if http.is_parse() {
+                kind = Kind::Untrustworthy;
+            }
+        }
+        next = error.source();
+    }
+    kind
+}

@@ -1,0 +1,115 @@
+//! Disks that are too small: mounted for a test and gone after it.
+//!
+//! Promises: unmounted when dropped; a test process that is killed leaves at most an empty mount behind in
+//! the temporary folder. Needs root.
+//! Must not know: what is stored on them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// A mounted file system.
+pub struct Disk {
+    folder: tempfile::TempDir,
+    mount: PathBuf,
+}
+
+/// Room and inodes left.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    pub bytes: u64,
+    pub inodes: u64,
+}
+
+impl Disk {
+    /// In memory, with so many bytes and inodes.
+    pub fn tmpfs(bytes: u64, inodes: u64) -> Self {
+        let this = Self::prepare();
+        let options = format!("size={bytes},nr_inodes={inodes},mode=0755");
+        this.mount_with(&["-t", "tmpfs", "-o", &options, "tmpfs"]);
+        this
+    }
+
+    /// ext4 in a file, with so many bytes and inodes.
+    pub fn ext4(bytes: u64, inodes: u64) -> Self {
+        let this = Self::prepare();
+        let image = this.folder.path().join("disk.img");
+        let file = fs::File::create(&image).unwrap_or_else(|e| panic!("create {}: {e}", image.display()));
+        file.set_len(bytes).expect("a sparse file of the disk's size");
+        let image = image.to_str().expect("temporary paths are text");
+        let inodes = inodes.to_string();
+        // Without blocks reserved for root, "full" means the same to every user.
+        run("mkfs.ext4", &["-q", "-F", "-m", "0", "-N", &inodes, image]);
+        this.mount_with(&["-o", "loop", image]);
+        this
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.mount
+    }
+
+    /// What is left for ordinary users.
+    pub fn room(&self) -> Room {
+        let stat = rustix::fs::statvfs(&self.mount).expect("a mounted disk has figures");
+        Room {
+            bytes: stat.f_bavail * stat.f_frsize,
+            inodes: stat.f_favail,
+        }
+    }
+
+    /// Makes files until no inode is left.
+    pub fn use_up_inodes(&self) {
+        let folder = self.mount.join("ballast");
+        fs::create_dir(&folder).expect("one more folder fits");
+        let mut made = 0u64;
+        while fs::File::create(folder.join(made.to_string())).is_ok() {
+            made += 1;
+        }
+        assert!(
+            self.room().inodes < 2,
+            "the inodes are not used up: {:?}",
+            self.room()
+        );
+    }
+
+    /// Gives back what [`Disk::use_up_inodes`] took.
+    pub fn give_back_inodes(&self) {
+        fs::remove_dir_all(self.mount.join("ballast")).expect("the ballast is there");
+    }
+
+    fn prepare() -> Self {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "disks for tests are mounted, which needs root"
+        );
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mount = folder.path().join("mount");
+        fs::create_dir(&mount).expect("a folder to mount at");
+        Self { folder, mount }
+    }
+
+    fn mount_with(&self, arguments: &[&str]) {
+        let mount = self.mount.to_str().expect("temporary paths are text");
+        run("mount", &[arguments, &[mount]].concat());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: a daemon that was just killed may still hold a file.
+        let _ = Command::new("umount").arg("-l").arg(&self.mount).status();
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.unwrap_or_else(|e| panic!("run {program}: {e}"));
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
