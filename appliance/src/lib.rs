@@ -2,15 +2,9 @@
 //!
 //! The rooms, from the outside in; each knows only those below it. See ARCHITECTURE.md.
 //!
-//! - [`delivery`]: how bytes leave the box
-//! - [`upstream`]: talking to registries over the WAN
-//! - [`command`]: what people type
-//! - [`config`]: what a person may set, as values that cannot be wrong
-//! - [`telemetry`], [`metrics`]: what the box says and counts
-//! - [`tls`], [`lan`]: the certificate that clients see; this box as its neighbours see it
-//! - [`cache`]: what the site has, on its disk, whatever the disk does
-//! - [`command`]: what a person types · [`serve`]: builds the house and opens the door
+//! - [`command`]: what people type · [`serve`]: builds the house and opens the door
 //! - [`listen`]: sockets and connections · [`registry`]: the OCI face over HTTP
+//! - [`console`], [`api`]: the box's own pages, and the JSON that they speak
 //! - [`mirror`]: what to do for a reference: hit, revalidate, fill, stale, pass
 //! - [`cache`]: what the site has, on its disk · [`upstream`]: talking to registries over the WAN
 //! - [`source`]: the contract between the mirror and whoever supplies content
@@ -19,10 +13,12 @@
 //! - [`tls`], [`lan`]: the box's own certificate and addresses
 //! - [`clock`], [`oci`]: time and names, known to all
 
+pub mod api;
 pub mod cache;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod console;
 pub mod delivery;
 pub mod lan;
 pub mod listen;

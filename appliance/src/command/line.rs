@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::setup::Client;
+use crate::oci::Platform;
 
 /// A registry mirror for the LAN: each image crosses the WAN once.
 #[derive(Debug, Parser)]
@@ -13,6 +14,15 @@ pub struct Line {
     /// The configuration file [default: ./larder.toml, else /etc/larder/larder.toml; or $LARDER_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// The box that status, images and pull ask, as http://box.lan:5000 [default: the one on this
+    /// machine; or $LARDER_SERVER]
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+
+    /// Print JSON instead of text (status, images, pull)
+    #[arg(long, global = true)]
+    pub json: bool,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -32,6 +42,19 @@ pub enum Command {
     Serve,
     /// Print the configuration in effect, each value with where it came from
     Check,
+    /// Show how the box is: what it holds, what it saved, who does not answer
+    Status,
+    /// List the images that the box keeps
+    Images,
+    /// Fetch images before they are needed
+    Pull {
+        /// Images, as alpine:3.20 or ghcr.io/owner/app@sha256:…
+        #[arg(required = true, value_name = "REF")]
+        references: Vec<String>,
+        /// One platform of several, as linux/arm64 [default: all of them]
+        #[arg(long, value_name = "PLATFORM")]
+        platform: Option<Platform>,
+    },
     /// Print a client's configuration for this box, ready to paste
     Setup {
         /// Which client

@@ -4,15 +4,22 @@
 //! error; an error is printed once, with its causes; the exit code is 0 for done, 1 for failed, 2 for not
 //! understood. Must not know: how the mirror works; it reads the configuration and speaks the API.
 
+mod ask;
 mod check;
+mod client;
+mod images;
 mod line;
+mod pull;
 mod setup;
+mod status;
+mod words;
 
 use std::{
     collections::BTreeMap,
     io::{self, Write},
 };
 
+pub use client::ClientError;
 pub use line::{Command, Line};
 pub use setup::{Client, SetupError};
 
@@ -26,6 +33,15 @@ pub struct Surroundings<'a> {
     pub output: &'a mut dyn Write,
     /// Standard error: what a person should know.
     pub notes: &'a mut dyn Write,
+    /// What standard error is.
+    pub screen: Screen,
+}
+
+/// Whether progress can be drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    Terminal,
+    Plain,
 }
 
 /// Why a command failed.
@@ -36,7 +52,20 @@ pub enum Failure {
     #[error("write the output")]
     Output(#[source] io::Error),
     #[error("set up the clients")]
-    Setup(#[source] setup::SetupError),
+    Setup(#[source] SetupError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{failed} of {all} images were not pulled")]
+    Pulls { failed: usize, all: usize },
+    #[error("start the runtime")]
+    Runtime(#[source] io::Error),
+}
+
+impl Failure {
+    /// Nobody reads the output any more.
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
+    }
 }
 
 /// What is left to do after a command.
@@ -51,6 +80,7 @@ pub enum Next {
 pub fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<Next, Failure> {
     match line.command() {
         Command::Serve => return Ok(Next::Serve(Box::new(configuration(line, around)?))),
+        Command::Status | Command::Images | Command::Pull { .. } => ask::run(line, around),
         Command::Check => check::run(&configuration(line, around)?, around),
         Command::Setup { client, address } => setup::run(
             &configuration(line, around)?.config,
@@ -73,5 +103,7 @@ fn configuration(line: &Line, around: &Surroundings<'_>) -> Result<Loaded, Confi
     })
 }
 
+#[cfg(test)]
+mod asking_tests;
 #[cfg(test)]
 mod tests;

@@ -4,13 +4,13 @@ use clap::Parser as _;
 
 use super::*;
 
-struct Ran {
-    result: Result<Next, Failure>,
-    output: String,
-    notes: String,
+pub(super) struct Ran {
+    pub(super) result: Result<Next, Failure>,
+    pub(super) output: String,
+    pub(super) notes: String,
 }
 
-fn ran(words: &[&str], environment: &[(&str, &str)]) -> Ran {
+pub(super) fn ran(words: &[&str], environment: &[(&str, &str)]) -> Ran {
     let line = Line::try_parse_from([&["larder"], words].concat()).expect("a command line");
     let (mut output, mut notes) = (Vec::new(), Vec::new());
     let mut environment: BTreeMap<String, String> = environment
@@ -27,6 +27,7 @@ fn ran(words: &[&str], environment: &[(&str, &str)]) -> Ran {
             environment,
             output: &mut output,
             notes: &mut notes,
+            screen: Screen::Plain,
         },
     );
     Ran {

@@ -9,12 +9,14 @@ mod image;
 mod links;
 mod media;
 mod name;
+mod platform;
 
 pub use digest::{Algorithm, Digest, Hasher, InvalidDigest};
 pub use image::{Image, InvalidImage};
 pub use links::{InvalidManifest, Link, Links, Platform};
 pub use media::{InvalidMediaType, MediaType};
 pub use name::{InvalidName, Reference, Repository, RepositoryPath, Tag, UpstreamName};
+pub use platform::InvalidPlatform;
 
 use bytes::Bytes;
 

@@ -113,11 +113,9 @@ fn dispatch(
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{Arc, Condvar, Mutex},
-        time::Duration,
-    };
+    use std::{io, sync::Arc, time::Duration};
+
+    use parking_lot::{Condvar, Mutex};
 
     use super::*;
     use crate::metrics::Outcome;
@@ -127,7 +125,7 @@ mod tests {
 
     impl Write for Page {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("a page").write(bytes)
+            self.0.lock().write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -147,7 +145,7 @@ mod tests {
         let (telemetry, dispatch) = Telemetry::to(page.clone(), log, reader);
         tracing::dispatcher::with_default(&dispatch, say);
         drop(telemetry);
-        let bytes = page.0.lock().expect("a page").clone();
+        let bytes = page.0.lock().clone();
         String::from_utf8(bytes).expect("text")
     }
 
@@ -208,8 +206,7 @@ mod tests {
     impl Write for Stuck {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let (open, opened) = &*self.0;
-            let guard = open.lock().expect("a gate");
-            drop(opened.wait_while(guard, |open| !*open).expect("a gate"));
+            opened.wait_while(&mut open.lock(), |open| !*open);
             Ok(bytes.len())
         }
 
@@ -236,7 +233,7 @@ mod tests {
             "{}",
             telemetry.dropped_lines()
         );
-        *gate.0.lock().expect("a gate") = true;
+        *gate.0.lock() = true;
         gate.1.notify_all();
     }
 }

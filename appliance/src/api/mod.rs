@@ -1,0 +1,33 @@
+//! The JSON of `/api/v1/`: what the box says to the commands and to the page.
+//!
+//! Shared by both sides, so that they cannot disagree. Fields are added, never renamed: a command may be
+//! older or newer than the box it talks to, so readers ignore what they do not know.
+//! Sizes are in bytes, ages in seconds. Must not know: how any of it is found out, or sent.
+
+mod images;
+mod pull;
+mod status;
+mod text;
+
+use serde::{Deserialize, Serialize};
+
+pub use images::{ImageEntry, Images};
+pub use pull::{BlobState, PullEvent, PullRequest};
+pub use status::{
+    Alert, CacheStatus, CollectorStatus, EndpointState, EndpointStatus, Mode, RateLimit, Status, Traffic,
+    UpstreamStatus,
+};
+
+/// Where each thing is asked for.
+pub mod path {
+    pub const STATUS: &str = "/api/v1/status";
+    pub const IMAGES: &str = "/api/v1/images";
+    pub const PULL: &str = "/api/v1/pull";
+}
+
+/// The body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// In words, for a person.
+    pub error: String,
+}

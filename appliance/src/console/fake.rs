@@ -1,0 +1,108 @@
+//! A box that is not there: fixed answers for tests.
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+
+use super::*;
+use crate::{
+    api::{BlobState, Mode, Traffic},
+    memory::{Pool, PoolUsage},
+    metrics::{CacheReading, EndpointReading, Exposition, LedgerReading, Metrics, Readings},
+    oci::{Algorithm, Digest},
+};
+
+/// A console in front of it. It pulls `alpine`, and nothing else.
+pub(crate) fn console() -> Console {
+    let facts = Arc::new(Box7("docker.io".parse().expect("a name")));
+    let exposition = Arc::new(Exposition::new(Arc::new(Metrics::default()), Arc::new(Quiet)));
+    Console::new(facts.clone(), facts, exposition)
+}
+
+#[derive(Debug)]
+struct Quiet;
+
+impl Readings for Quiet {
+    fn pool(&self) -> PoolUsage {
+        Pool::new(1).usage()
+    }
+
+    fn endpoints(&self) -> Vec<EndpointReading> {
+        Vec::new()
+    }
+
+    fn ledger(&self) -> Vec<LedgerReading> {
+        Vec::new()
+    }
+
+    fn cache(&self) -> Option<CacheReading> {
+        None
+    }
+
+    fn log_lines_dropped(&self) -> u64 {
+        0
+    }
+}
+
+struct Box7(UpstreamName);
+
+impl Facts for Box7 {
+    fn status(&self) -> Status {
+        Status {
+            version: "1".into(),
+            uptime_seconds: 5,
+            mode: Mode::Serving,
+            reasons: Vec::new(),
+            cache: None,
+            traffic: Traffic::default(),
+            upstreams: Vec::new(),
+            collector: None,
+            alerts: Vec::new(),
+        }
+    }
+
+    fn images(&self) -> BoxFuture<'_, Result<Images, String>> {
+        async { Err("the index is being rebuilt".into()) }.boxed()
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::NotReady("the cache is opening".into())
+    }
+
+    fn default_upstream(&self) -> &UpstreamName {
+        &self.0
+    }
+
+    fn serves(&self, upstream: &UpstreamName) -> bool {
+        upstream.is_docker_hub()
+    }
+}
+
+impl Operations for Box7 {
+    fn pull(&self, image: Image, platform: Option<Platform>) -> BoxStream<'static, PullEvent> {
+        let digest = Digest::of(Algorithm::Sha256, b"");
+        let blob = |have, state| PullEvent::Blob {
+            digest,
+            size: Some(2048),
+            have,
+            state,
+        };
+        let end = if image.repository.path.as_str() == "library/alpine" {
+            PullEvent::Done {
+                digest,
+                bytes: 4096,
+                fetched: 2048,
+            }
+        } else {
+            let platform = platform.map_or("all".into(), |p| p.to_string());
+            PullEvent::Failed {
+                reason: format!("no {image} for {platform}"),
+            }
+        };
+        stream::iter([
+            PullEvent::Resolved { digest },
+            blob(0, BlobState::Fetching),
+            blob(2048, BlobState::Fetched),
+            end,
+        ])
+        .boxed()
+    }
+}

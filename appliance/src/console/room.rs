@@ -1,0 +1,86 @@
+//! The routes and who answers them.
+
+use http::{HeaderValue, header};
+use http_body_util::{BodyExt as _, Empty};
+
+use super::{
+    AnswerBody, Arc, Body, BoxError, Facts, Method, Operations, Readiness, Request, Response, Route,
+    StatusCode,
+    answer::{json, refusal, text, whole},
+    pull,
+};
+use crate::metrics::{self, Exposition};
+
+/// Answers what is not the registry's. Clones are the same console.
+#[derive(Clone)]
+pub struct Console {
+    facts: Arc<dyn Facts>,
+    operations: Arc<dyn Operations>,
+    exposition: Arc<Exposition>,
+}
+
+impl Console {
+    pub fn new(facts: Arc<dyn Facts>, operations: Arc<dyn Operations>, exposition: Arc<Exposition>) -> Self {
+        Self {
+            facts,
+            operations,
+            exposition,
+        }
+    }
+
+    /// Whether a path is answered here; the rest is the registry's, or nobody's.
+    pub fn owns(path: &str) -> bool {
+        Route::of(path).is_some() || path.starts_with("/api/")
+    }
+
+    /// The answer to any request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBody>
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        let (head, body) = request.into_parts();
+        let Some(route) = Route::of(head.uri.path()) else {
+            return refusal(StatusCode::NOT_FOUND, "there is nothing here");
+        };
+        if !route.allows(&head.method) {
+            let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "not by this method");
+            let methods = HeaderValue::from_static(route.methods());
+            response.headers_mut().insert(header::ALLOW, methods);
+            return response;
+        }
+        let response = match route {
+            Route::Alive => text(StatusCode::OK, "alive"),
+            Route::Ready => match self.facts.readiness() {
+                Readiness::Ready => text(StatusCode::OK, "ready"),
+                Readiness::NotReady(why) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
+            },
+            Route::Metrics => self.metrics(),
+            Route::Status => json(&self.facts.status()),
+            Route::Images => match self.facts.images().await {
+                Ok(images) => json(&images),
+                Err(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, &why),
+            },
+            Route::Pull => match pull::wanted(&head.headers, body, &*self.facts).await {
+                Ok((image, platform)) => pull::lines(self.operations.pull(image, platform)),
+                Err(refused) => *refused,
+            },
+        };
+        if head.method == Method::HEAD {
+            return response.map(|_| Empty::new().boxed_unsync());
+        }
+        response
+    }
+
+    fn metrics(&self) -> Response<AnswerBody> {
+        match self.exposition.render() {
+            Ok(page) => {
+                let media_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
+                whole(StatusCode::OK, media_type, page)
+            }
+            Err(e) => refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &format!("render the metrics: {e}"),
+            ),
+        }
+    }
+}
