@@ -4,18 +4,35 @@
 //!
 //! - [`delivery`]: how bytes leave the box
 //! - [`upstream`]: talking to registries over the WAN
+//! - [`command`]: what people type
 //! - [`config`]: what a person may set, as values that cannot be wrong
 //! - [`telemetry`], [`metrics`]: what the box says and counts
+//! - [`tls`], [`lan`]: the certificate that clients see; this box as its neighbours see it
+//! - [`cache`]: what the site has, on its disk, whatever the disk does
+//! - [`command`]: what a person types · [`serve`]: builds the house and opens the door
+//! - [`listen`]: sockets and connections · [`registry`]: the OCI face over HTTP
+//! - [`mirror`]: what to do for a reference: hit, revalidate, fill, stale, pass
+//! - [`cache`]: what the site has, on its disk · [`upstream`]: talking to registries over the WAN
 //! - [`source`]: the contract between the mirror and whoever supplies content
-//! - [`memory`]: the one budget for bytes in flight
+//! - [`delivery`]: how bytes leave the box · [`memory`]: the one budget for bytes in flight
+//! - [`config`]: what a person may set · [`telemetry`], [`metrics`]: what the box says of itself
+//! - [`tls`], [`lan`]: the box's own certificate and addresses
 //! - [`clock`], [`oci`]: time and names, known to all
 
+pub mod cache;
 pub mod clock;
-pub mod delivery;
+pub mod command;
 pub mod config;
+pub mod delivery;
+pub mod lan;
+pub mod listen;
 pub mod memory;
 pub mod metrics;
+pub mod mirror;
 pub mod oci;
+pub mod registry;
+pub mod serve;
 pub mod source;
-pub mod upstream;
 pub mod telemetry;
+pub mod tls;
+pub mod upstream;

@@ -53,10 +53,6 @@ pub trait Source: Send + Sync + fmt::Debug {
 
     fn health(&self) -> Health;
 
-    /// What the mirror found wrong with this source's bytes after they had come: a digest that does not
-    /// match shows only at the end.
-    fn blame(&self, fault: Fault);
-
     /// Which digest a reference stands for now. Does not count against Docker Hub's limit.
     fn resolve<'a>(
         &'a self,

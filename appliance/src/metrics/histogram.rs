@@ -35,7 +35,10 @@ impl Histogram {
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        let bounds = BOUNDS.iter().map(|bound| *bound as f64 / 1e6).chain([f64::INFINITY]);
+        let bounds = BOUNDS
+            .iter()
+            .map(|bound| *bound as f64 / 1e6)
+            .chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds
             .zip(self.buckets.iter().map(|bucket| bucket.load(Relaxed)))
             .collect();

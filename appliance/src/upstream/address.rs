@@ -57,8 +57,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     let global = first & 0xe000 == 0x2000;
     // Protocol assignments with Teredo and ORCHID (2001::/23), documentation (RFC 3849, RFC 9637).
-    let special =
-        (first == 0x2001 && second < 0x0200) || (first == 0x2001 && second == 0x0db8) || first == 0x3fff;
+    let special = first == 0x3fff || (first == 0x2001 && (second < 0x0200 || second == 0x0db8));
     global && !special
 }
 

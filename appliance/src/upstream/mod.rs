@@ -58,3 +58,6 @@ pub use ledger::Ledger;
 pub use proxy::{InvalidProxy, ProxySettings};
 pub use record::LastError;
 pub use settings::{Credentials, EndpointUrl, InvalidEndpoint, Options, Secret, Settings};
+
+#[cfg(test)]
+mod tests;

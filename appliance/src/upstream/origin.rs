@@ -35,14 +35,14 @@ impl Origin {
         if authority.as_str().contains('@') {
             return None;
         }
+        let port = match authority.as_str().strip_prefix(authority.host())? {
+            "" => default_port,
+            port => port.strip_prefix(':')?.parse().ok()?,
+        };
         let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
         if host.is_empty() {
             return None;
         }
-        let port = match authority.port() {
-            Some(port) => port.as_str().parse().ok()?,
-            None => default_port,
-        };
         Some(Self { scheme, host, port })
     }
 

@@ -61,18 +61,18 @@ async fn from_api(errand: Errand<'_>, subject: &Digest) -> Result<Option<Bytes>,
             _ => break,
         }
     }
-    index(all).map(Some)
+    index(&all).map(Some)
 }
 
 /// `sha256-<hex>`, the tag that stands for all referrers of a digest.
 async fn from_tag(errand: Errand<'_>, subject: &Digest) -> Result<Bytes, Failure> {
     let Ok(tag) = subject.file_name().parse() else {
         // sha512 in hexadecimal is longer than a tag may be: nobody can have written one.
-        return index(Vec::new());
+        return index(&[]);
     };
     match manifest::fetch(errand, &Reference::Tag(tag)).await {
         Ok(found) => entries(&found.bytes).map(|_| found.bytes),
-        Err(failure) if failure.kind == Kind::NotFound => index(Vec::new()),
+        Err(failure) if failure.kind == Kind::NotFound => index(&[]),
         Err(failure) => Err(failure),
     }
 }
@@ -91,7 +91,7 @@ fn entries(bytes: &[u8]) -> Result<Vec<Value>, Failure> {
     }
 }
 
-fn index(manifests: Vec<Value>) -> Result<Bytes, Failure> {
+fn index(manifests: &[Value]) -> Result<Bytes, Failure> {
     let document = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OCI_INDEX,

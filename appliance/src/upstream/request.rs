@@ -66,21 +66,11 @@ pub(super) struct Asker<'a> {
     pub(super) record: &'a Record,
 }
 
-/// Where a chain of redirects ended.
-enum Arrival {
-    Answer(Answer),
-    /// The host that was redirected to does not know the URL, or not any more.
-    Expired(StatusCode),
-}
-
 impl Asker<'_> {
     pub(super) async fn ask(self, request: &Request<'_>) -> Result<Answer, Failure> {
         for _ in 0..2 {
-            match self.travel(request).await? {
-                Arrival::Answer(answer) => return Ok(answer),
-                Arrival::Expired(status) => {
-                    tracing::debug!(%status, "a redirect led nowhere");
-                }
+            if let Some(answer) = self.travel(request).await? {
+                return Ok(answer);
             }
         }
         Err(Failure::because(
@@ -89,7 +79,8 @@ impl Asker<'_> {
         ))
     }
 
-    async fn travel(self, request: &Request<'_>) -> Result<Arrival, Failure> {
+    /// Follows redirects to their end. `None` when the host there does not know the URL, or not any more.
+    async fn travel(self, request: &Request<'_>) -> Result<Option<Answer>, Failure> {
         let mut authorization = self
             .auth
             .ahead(self.transport, request.repository, request.deadline)
@@ -137,9 +128,9 @@ impl Asker<'_> {
                     .map_err(|bad| Failure::new(Kind::Untrustworthy, bad))?;
             } else if by == By::Elsewhere && has_expired(status) {
                 drain(response).await;
-                return Ok(Arrival::Expired(status));
+                return Ok(None);
             } else {
-                return Ok(Arrival::Answer(Answer {
+                return Ok(Some(Answer {
                     response,
                     line,
                     uri: trail.here().clone(),

@@ -54,11 +54,11 @@ fn parse(text: &str) -> Vec<Challenge> {
     }
     challenges
         .into_iter()
-        .filter_map(|(scheme, parameters)| understand(&scheme, parameters))
+        .filter_map(|(scheme, parameters)| understand(&scheme, &parameters))
         .collect()
 }
 
-fn understand(scheme: &str, parameters: Vec<(String, String)>) -> Option<Challenge> {
+fn understand(scheme: &str, parameters: &[(String, String)]) -> Option<Challenge> {
     match scheme {
         "basic" => Some(Challenge::Basic),
         "bearer" => {

@@ -1,0 +1,295 @@
+//! Who may begin a fill: one per digest, and only while there is room.
+//!
+//! Promises: what was promised to running fills counts as used, so that two fills are never admitted to the
+//! same room; a promise ends with its [`Ticket`], however the fill ends. A filesystem that reports no inodes
+//! has no inode limit. Must not know: what a fill writes, or how.
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
+
+use crate::oci::Digest;
+
+use super::{
+    disk::Space,
+    error::{CacheError, Kind, Resource},
+    index::Sums,
+};
+
+/// The limits, and the promises that were made.
+#[derive(Debug)]
+pub(super) struct Admission {
+    max_bytes: Option<u64>,
+    max_inodes: Option<u64>,
+    stop: f64,
+    running: Mutex<HashMap<Digest, Promise>>,
+}
+
+/// What a running fill may still take.
+#[derive(Clone, Copy, Debug, Default)]
+struct Promise {
+    /// Bytes it has and will have, for the cache's own limit.
+    whole: u64,
+    /// Bytes it has not written yet, for the filesystem's.
+    left: u64,
+    /// Whether it has a file that the index does not count, or will have.
+    files: u64,
+    /// Files it has not created yet.
+    files_left: u64,
+}
+
+/// What a fill needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Need {
+    /// The whole blob in bytes, as far as it is known.
+    pub(super) whole: u64,
+    /// Of which so much is there already.
+    pub(super) have: u64,
+    pub(super) file: FileNeed,
+}
+
+/// Whether the fill's file is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileNeed {
+    Exists,
+    Create,
+}
+
+/// The right to fill one digest. Dropping it ends the promise.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    admission: Arc<Admission>,
+    digest: Digest,
+}
+
+impl Admission {
+    pub(super) fn new(max_bytes: Option<u64>, max_inodes: Option<u64>, stop: f64) -> Arc<Self> {
+        Arc::new(Self {
+            max_bytes,
+            max_inodes,
+            stop,
+            running: Mutex::default(),
+        })
+    }
+
+    /// The only ticket for a digest; `None` while another is out.
+    pub(super) fn begin(self: &Arc<Self>, digest: &Digest) -> Option<Ticket> {
+        let mut running = self.running.lock();
+        if running.contains_key(digest) {
+            return None;
+        }
+        running.insert(*digest, Promise::default());
+        Some(Ticket {
+            admission: self.clone(),
+            digest: *digest,
+        })
+    }
+
+    pub(super) fn is_running(&self, digest: &Digest) -> bool {
+        self.running.lock().contains_key(digest)
+    }
+
+    /// How many fills are running.
+    pub(super) fn running(&self) -> u64 {
+        self.running.lock().len() as u64
+    }
+}
+
+impl Ticket {
+    /// Promises the room, or refuses. `space` is the filesystem's now, `sums` what the index counts.
+    pub(super) fn admit(&self, need: Need, space: Space, sums: &Sums) -> Result<(), CacheError> {
+        let it = &self.admission;
+        let mut running = it.running.lock();
+        let promised = running.values().fold(Promise::default(), |sum, one| Promise {
+            whole: sum.whole + one.whole,
+            left: sum.left + one.left,
+            files: sum.files + one.files,
+            files_left: sum.files_left + one.files_left,
+        });
+        let left = need.whole.saturating_sub(need.have);
+        let files_left = u64::from(need.file == FileNeed::Create);
+        let full = |resource, what: &str, used: u64, wanted: u64, limit: u64| {
+            let reason = format!(
+                "{used} of {limit} {what} are used or promised, {wanted} more would pass {} %",
+                it.stop * 100.0
+            );
+            CacheError::refused("begin to store", &self.digest, Kind::Full(resource), reason)
+        };
+        let passes =
+            |used: u64, wanted: u64, limit: u64| used.saturating_add(wanted) as f64 > limit as f64 * it.stop;
+
+        if let Some(limit) = it.max_bytes {
+            let used = sums.file_bytes + sums.inline_bytes + promised.whole;
+            if passes(used, need.whole, limit) {
+                return Err(full(
+                    Resource::Bytes,
+                    "bytes (cache.max_bytes)",
+                    used,
+                    need.whole,
+                    limit,
+                ));
+            }
+        }
+        if let Some(limit) = it.max_inodes {
+            let used = sums.files + promised.files;
+            if passes(used, 1, limit) {
+                return Err(full(Resource::Inodes, "files (cache.max_inodes)", used, 1, limit));
+            }
+        }
+        // A filesystem of no size is one that does not say (some network and FUSE ones).
+        if space.bytes > 0 {
+            let used = space.bytes.saturating_sub(space.free_bytes) + promised.left;
+            if passes(used, left, space.bytes) {
+                return Err(full(
+                    Resource::Bytes,
+                    "bytes of the filesystem",
+                    used,
+                    left,
+                    space.bytes,
+                ));
+            }
+        }
+        if space.inodes > 0 {
+            let used = space.inodes.saturating_sub(space.free_inodes) + promised.files_left;
+            if files_left > 0 && passes(used, files_left, space.inodes) {
+                return Err(full(
+                    Resource::Inodes,
+                    "inodes of the filesystem",
+                    used,
+                    files_left,
+                    space.inodes,
+                ));
+            }
+        }
+        running.insert(
+            self.digest,
+            Promise {
+                whole: need.whole.max(need.have),
+                left,
+                files: 1,
+                files_left,
+            },
+        );
+        Ok(())
+    }
+
+    /// The file is there: the filesystem counts its inode now.
+    pub(super) fn created(&self) {
+        self.change(|promise| promise.files_left = 0);
+    }
+
+    /// The file is so long now, of which `more` bytes are new: the filesystem counts them from now on.
+    pub(super) fn written(&self, more: u64, length: u64) {
+        self.change(|promise| {
+            promise.left = promise.left.saturating_sub(more);
+            promise.whole = promise.whole.max(length);
+        });
+    }
+
+    /// The file is empty again.
+    pub(super) fn restarted(&self) {
+        self.change(|promise| promise.left = promise.whole);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Promise)) {
+        if let Some(promise) = self.admission.running.lock().get_mut(&self.digest) {
+            change(promise);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.admission.running.lock().remove(&self.digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Algorithm;
+
+    const SPACE: Space = Space {
+        bytes: 1000,
+        free_bytes: 900,
+        inodes: 12,
+        free_inodes: 7,
+    };
+
+    fn need(whole: u64) -> Need {
+        Need {
+            whole,
+            have: 0,
+            file: FileNeed::Create,
+        }
+    }
+
+    fn ticket(admission: &Arc<Admission>, name: u8) -> Ticket {
+        admission
+            .begin(&Digest::of(Algorithm::Sha256, &[name]))
+            .expect("nobody else")
+    }
+
+    #[test]
+    fn what_is_promised_is_used() {
+        let admission = Admission::new(None, None, 0.98);
+        let first = ticket(&admission, 1);
+        first.admit(need(600), SPACE, &Sums::default()).expect("room");
+        let second = ticket(&admission, 2);
+        let refused = second.admit(need(300), SPACE, &Sums::default());
+        assert_eq!(refused.expect_err("promised").kind(), Kind::Full(Resource::Bytes));
+        first.written(500, 500);
+        let later = Space {
+            free_bytes: 400,
+            ..SPACE
+        };
+        second.admit(need(280), later, &Sums::default()).expect("room");
+        drop(second);
+        drop(first);
+        assert_eq!(admission.running(), 0);
+    }
+
+    #[test]
+    fn inodes_are_a_limit_only_where_there_is_one() {
+        let admission = Admission::new(None, None, 0.98);
+        let none_left = Space {
+            free_inodes: 1,
+            ..SPACE
+        };
+        let one = ticket(&admission, 1);
+        let refused = one.admit(need(1), none_left, &Sums::default());
+        assert_eq!(refused.expect_err("none").kind(), Kind::Full(Resource::Inodes));
+        let unlimited = Space {
+            inodes: 0,
+            free_inodes: 0,
+            ..SPACE
+        };
+        one.admit(need(1), unlimited, &Sums::default()).expect("no limit");
+    }
+
+    #[test]
+    fn the_caches_own_limits_hold() {
+        let admission = Admission::new(Some(100), Some(2), 1.0);
+        let sums = Sums {
+            file_bytes: 60,
+            files: 1,
+            ..Sums::default()
+        };
+        let one = ticket(&admission, 1);
+        let refused = one.admit(need(50), SPACE, &sums);
+        assert_eq!(refused.expect_err("bytes").kind(), Kind::Full(Resource::Bytes));
+        one.admit(need(10), SPACE, &sums).expect("room");
+        let refused = ticket(&admission, 2).admit(need(10), SPACE, &sums);
+        assert_eq!(refused.expect_err("files").kind(), Kind::Full(Resource::Inodes));
+    }
+
+    #[test]
+    fn one_ticket_per_digest() {
+        let admission = Admission::new(None, None, 1.0);
+        let one = ticket(&admission, 1);
+        assert!(admission.begin(&one.digest).is_none());
+        let digest = one.digest;
+        drop(one);
+        assert!(admission.begin(&digest).is_some());
+    }
+}

@@ -1,0 +1,350 @@
+//! The cache as the mirror sees it.
+//!
+//! Reads are synchronous and take microseconds; writes are durable when their future resolves and are carried
+//! out even if it is dropped.
+
+use std::{fmt, io, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    oci::{Digest, Manifest, Repository, Tag},
+};
+
+use super::{
+    admission::Admission,
+    content::{Content, ImageRow, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes},
+    disk::Disk,
+    error::{CacheError, Kind},
+    files,
+    fill::Fill,
+    index::{Command, Found, Index, Kept, Refresh, State},
+    layout::Layout,
+    lock,
+    options::Options,
+    recovery::{Recovery, recover},
+    stats::CacheStats,
+};
+
+/// A cache in a folder. Clones are the same cache.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    inner: Arc<Inner>,
+}
+
+/// What the cache, its fills and its recovery share.
+pub(super) struct Inner {
+    pub(super) layout: Layout,
+    pub(super) disk: Disk,
+    pub(super) clock: Clock,
+    pub(super) index: Index,
+    pub(super) admission: Arc<Admission>,
+    max_bytes: Option<u64>,
+    max_inodes: Option<u64>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cache({})", self.layout.dir.display())
+    }
+}
+
+impl Inner {
+    fn open(options: Options, clock: Clock) -> Result<Self, CacheError> {
+        let layout = Layout::new(&options.dir);
+        let disk = options.disk;
+        // A folder that cannot be one is a mistake in the configuration. One that cannot be written is a
+        // state of the disk, which can pass: the index goes on trying.
+        if let Err(error) = disk.create_folder(&layout.dir)
+            && matches!(
+                error.kind(),
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists
+            )
+        {
+            return Err(CacheError::io("open the cache", &layout.dir.display(), error));
+        }
+        let lock = match lock::take(&layout, &disk) {
+            Ok(lock) => Some(lock),
+            Err(error) if error.kind() == Kind::Busy => return Err(error),
+            // It cannot be written, then: the index will say so.
+            Err(_) => None,
+        };
+        let index = Index::open(&layout, &disk, &clock, lock)?;
+        if let Ok(sums) = index.sums() {
+            clock.not_before(Timestamp(sums.seen));
+        }
+        Ok(Self {
+            admission: Admission::new(options.max_bytes, options.max_inodes, options.stop),
+            max_bytes: options.max_bytes,
+            max_inodes: options.max_inodes,
+            layout,
+            disk,
+            clock,
+            index,
+        })
+    }
+}
+
+impl Cache {
+    /// Opens the cache in its folder, making it if need be. Fails when another process uses it, when it was
+    /// written by a newer program, or when the path cannot be a folder; not for the state of its disk.
+    pub async fn open(options: Options, clock: Clock) -> Result<Self, CacheError> {
+        let dir = options.dir.clone();
+        match tokio::task::spawn_blocking(move || Inner::open(options, clock)).await {
+            Ok(inner) => Ok(Self {
+                inner: Arc::new(inner?),
+            }),
+            Err(error) => Err(CacheError::new("open the cache", &dir.display(), Kind::Io, error)),
+        }
+    }
+
+    /// Brings files and index together, in the background and while serving. Call it once after opening.
+    pub async fn recover(&self) -> Recovery {
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || recover(&inner))
+            .await
+            .unwrap_or_default()
+    }
+
+    pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Presence, CacheError> {
+        let inner = &self.inner;
+        let size = match inner.index.blob(repository, digest)? {
+            Found::Absent => return Ok(Presence::Absent),
+            Found::Hidden => return Ok(Presence::Hidden),
+            Found::Inline(bytes) => return Ok(Presence::Here(Content::Inline(bytes))),
+            Found::File { size } => size,
+        };
+        match files::open(&inner.disk, &inner.layout, digest, size) {
+            Ok(files::Opened::Blob(blob)) => Ok(Presence::Here(Content::File(blob))),
+            Ok(files::Opened::Lost { found }) => {
+                tracing::warn!(%digest, ?found, size, "a listed blob is not what it was: it is taken off the list");
+                inner.index.suggest(Command::Lost {
+                    digest: *digest,
+                    found,
+                });
+                Ok(Presence::Absent)
+            }
+            Err(error) => Err(CacheError::io("open the blob", digest, error)),
+        }
+    }
+
+    /// A manifest that this repository's upstream has been shown to have.
+    pub fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Option<Manifest>, CacheError> {
+        self.inner.index.manifest(repository, digest)
+    }
+
+    pub fn tag(&self, repository: &Repository, tag: &Tag) -> Result<Option<TagRecord>, CacheError> {
+        self.inner.index.tag(repository, tag)
+    }
+
+    /// The tags the cache knows of, sorted.
+    pub fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, CacheError> {
+        self.inner.index.tags(repository)
+    }
+
+    pub fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Option<ReferrersRecord>, CacheError> {
+        self.inner.index.referrers(repository, subject)
+    }
+
+    /// Every tag of every repository. Reads the whole list: for people, not for requests.
+    pub fn images(&self) -> Result<Vec<ImageRow>, CacheError> {
+        self.inner.index.images()
+    }
+
+    /// Stores a manifest and shows it to the repository. Its bytes are checked against its digest once more:
+    /// nothing wrong is ever stored.
+    pub async fn put_manifest(&self, repository: &Repository, manifest: &Manifest) -> Result<(), CacheError> {
+        const OPERATION: &str = "store the manifest";
+        let digest = manifest.digest;
+        VerifiedBytes::check(digest, manifest.bytes.clone())
+            .map_err(|mismatch| CacheError::new(OPERATION, &digest, Kind::Corrupt, mismatch))?;
+        let command = Command::Manifest {
+            repository: repository.clone(),
+            manifest: manifest.clone(),
+        };
+        self.change(command, OPERATION, &digest).await
+    }
+
+    /// Remembers what a tag stands for. When only `checked` changes, it is readable at once and written
+    /// within minutes; see [`super`].
+    pub async fn put_tag(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        digest: Digest,
+        checked: Timestamp,
+    ) -> Result<(), CacheError> {
+        let index = &self.inner.index;
+        if index
+            .tag(repository, tag)?
+            .is_some_and(|known| known.digest == digest)
+            && index.fresh().keep(repository, tag, Refresh { digest, checked }) == Kept::Here
+        {
+            return Ok(());
+        }
+        let command = Command::Tag {
+            repository: repository.clone(),
+            tag: tag.clone(),
+            digest,
+            checked,
+        };
+        self.change(command, "store the tag", tag).await?;
+        index.fresh().forget(repository, tag);
+        Ok(())
+    }
+
+    pub async fn forget_tag(&self, repository: &Repository, tag: &Tag) -> Result<(), CacheError> {
+        self.inner.index.fresh().forget(repository, tag);
+        let command = Command::ForgetTag {
+            repository: repository.clone(),
+            tag: tag.clone(),
+        };
+        self.change(command, "forget the tag", tag).await
+    }
+
+    /// Stores a blob inside the index and shows it to the repository.
+    pub async fn put_small(&self, repository: &Repository, content: VerifiedBytes) -> Result<(), CacheError> {
+        let digest = *content.digest();
+        let command = Command::Small {
+            repository: repository.clone(),
+            digest,
+            bytes: content.bytes().clone(),
+        };
+        self.change(command, "store the blob", &digest).await
+    }
+
+    pub async fn put_referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        index: Bytes,
+        checked: Timestamp,
+    ) -> Result<(), CacheError> {
+        let command = Command::Referrers {
+            repository: repository.clone(),
+            subject: *subject,
+            index,
+            checked,
+        };
+        self.change(command, "store the referrers of", subject).await
+    }
+
+    /// The repository's upstream has been shown to have a blob: from now on it may see it here. Nothing
+    /// happens if the blob is not cached.
+    pub async fn show(&self, repository: &Repository, digest: &Digest) -> Result<(), CacheError> {
+        let command = Command::Show {
+            repository: repository.clone(),
+            digest: *digest,
+        };
+        self.change(command, "show the blob", digest).await
+    }
+
+    /// Takes a blob or manifest off the list, for every repository, and then removes its file. Works on a
+    /// full disk. Tags that stand for it stay.
+    pub async fn evict(&self, digest: &Digest) -> Result<(), CacheError> {
+        self.change(Command::Evict { digest: *digest }, "evict", digest)
+            .await
+    }
+
+    /// Begins to store a blob in a file, or goes on with what an earlier fill left of it.
+    ///
+    /// Refused with [`Kind::Busy`] while the same digest is being filled, and with [`Kind::Full`] when it
+    /// would pass a limit; with an unknown size, when a limit is passed already.
+    pub async fn begin_fill(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        size: Option<u64>,
+    ) -> Result<Fill, CacheError> {
+        let (inner, repository, digest) = (self.inner.clone(), repository.clone(), *digest);
+        match tokio::task::spawn_blocking(move || Fill::begin(inner, repository, digest, size)).await {
+            Ok(fill) => fill,
+            Err(error) => Err(CacheError::new("begin to store", &digest, Kind::Io, error)),
+        }
+    }
+
+    /// What an earlier fill left of a blob that nobody fills now.
+    pub fn partial(&self, digest: &Digest) -> Option<Unfinished> {
+        let inner = &self.inner;
+        let listed = inner.index.fill(digest).ok().flatten()?;
+        let metadata = std::fs::metadata(inner.layout.fill(digest)).ok()?;
+        Some(Unfinished {
+            have: listed.row.trusted(metadata.len(), inner.disk.boot()),
+            repository: listed.repository,
+            digest: *digest,
+            size: listed.row.size,
+        })
+    }
+
+    /// Partials that nobody fills now, and what a fill would adopt of each.
+    pub fn unfinished(&self) -> Result<Vec<Unfinished>, CacheError> {
+        let inner = &self.inner;
+        let boot = inner.disk.boot();
+        let mut unfinished = Vec::new();
+        for listed in inner.index.fills()? {
+            let file = std::fs::metadata(inner.layout.fill(&listed.digest));
+            if let Ok(metadata) = file
+                && !inner.admission.is_running(&listed.digest)
+            {
+                unfinished.push(Unfinished {
+                    have: listed.row.trusted(metadata.len(), boot),
+                    repository: listed.repository,
+                    digest: listed.digest,
+                    size: listed.row.size,
+                });
+            }
+        }
+        Ok(unfinished)
+    }
+
+    pub fn stats(&self) -> CacheStats {
+        let inner = &self.inner;
+        // While the index cannot be read it holds nothing that could be served.
+        let sums = inner.index.sums().unwrap_or_default();
+        CacheStats {
+            blobs: sums.blobs,
+            inline: sums.inline,
+            manifests: sums.manifests,
+            tags: sums.tags,
+            bytes: sums.file_bytes + sums.inline_bytes,
+            inline_bytes: sums.inline_bytes,
+            files: sums.files,
+            space: inner.disk.space(&inner.layout.dir).ok(),
+            max_bytes: inner.max_bytes,
+            max_inodes: inner.max_inodes,
+            index_bytes: inner.index.file_length(),
+            partials: sums.fills,
+            filling: inner.admission.running(),
+            state: inner.index.state(),
+            counters: inner.index.counters(),
+        }
+    }
+
+    /// Whether the cache stores; [`Cache::stats`] without the rest.
+    pub fn state(&self) -> State {
+        self.inner.index.state()
+    }
+
+    /// Writes what was kept back and closes the index cleanly. Afterwards the cache finds nothing and
+    /// stores nothing.
+    pub async fn close(&self) {
+        self.inner.index.close().await;
+    }
+
+    async fn change(
+        &self,
+        command: Command,
+        operation: &'static str,
+        subject: &(dyn fmt::Display + Sync),
+    ) -> Result<(), CacheError> {
+        let result = self.inner.index.ask(command).await;
+        result
+            .map(|_| ())
+            .map_err(|error| error.during(operation, subject))
+    }
+}

@@ -1,0 +1,263 @@
+//! The system calls the cache makes, in one place: the seam at which tests make them fail.
+//!
+//! Promises: every change to the disk goes through here, so that a fault can be put before any of them; a
+//! real disk costs one branch more than the call itself. Must not know: what the files mean.
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions},
+    io::{self, IoSlice},
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::Arc,
+};
+
+use rustix::{
+    fs::{FallocateFlags, FlockOperation},
+    io::Errno,
+};
+
+use super::{
+    boot::BootId,
+    error::{Kind, Resource, kind_of},
+};
+
+/// What is about to be done to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    CreateFolder,
+    /// Opening an existing file for reading.
+    Open,
+    /// Opening a file for writing, creating it if need be.
+    Create,
+    Read,
+    Write,
+    Truncate,
+    Allocate,
+    Sync,
+    SyncFolder,
+    Rename,
+    Unlink,
+    List,
+}
+
+/// Faults to put before system calls. What is not overridden is as on a sound disk.
+pub trait Faults: Send + Sync {
+    /// Called before each call; an error is returned instead of making it.
+    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        let _ = (call, path);
+        Ok(())
+    }
+
+    /// What `statvfs` is to have said.
+    fn space(&self, real: Space) -> Space {
+        real
+    }
+
+    /// Which boot this is to be taken for.
+    fn boot(&self, real: BootId) -> BootId {
+        real
+    }
+}
+
+/// A filesystem's room. Bytes and inodes; `inodes == 0` means that the filesystem has no inode limit
+/// (btrfs and others report it so), not that none are left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// What an unprivileged process could use of it in all: used plus free, without root's reserve.
+    pub bytes: u64,
+    pub free_bytes: u64,
+    pub inodes: u64,
+    pub free_inodes: u64,
+}
+
+/// Whether an allocation makes the file longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Blocks inside the file, which grows to hold them.
+    Within,
+    /// Blocks set aside beyond its end.
+    Beyond,
+}
+
+/// The disk. Clones are the same disk.
+#[derive(Clone, Default)]
+pub struct Disk {
+    faults: Option<Arc<dyn Faults>>,
+}
+
+impl Disk {
+    /// The disk as it is.
+    pub fn real() -> Self {
+        Self::default()
+    }
+
+    /// A disk that fails as told.
+    pub fn with_faults(faults: Arc<dyn Faults>) -> Self {
+        Self { faults: Some(faults) }
+    }
+
+    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        self.faults
+            .as_ref()
+            .map_or(Ok(()), |faults| faults.before(call, path))
+    }
+
+    pub(super) fn create_folder(&self, path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        self.before(Call::CreateFolder, path)?;
+        fs::create_dir_all(path)
+    }
+
+    pub(super) fn open(&self, path: &Path) -> io::Result<File> {
+        self.before(Call::Open, path)?;
+        File::open(path)
+    }
+
+    /// For reading and writing; created if missing, never truncated.
+    pub(super) fn create(&self, path: &Path) -> io::Result<File> {
+        self.before(Call::Create, path)?;
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+    }
+
+    pub(super) fn read_at(&self, file: &File, path: &Path, out: &mut [u8], offset: u64) -> io::Result<()> {
+        self.before(Call::Read, path)?;
+        file.read_exact_at(out, offset)
+    }
+
+    pub(super) fn write_at(&self, file: &File, path: &Path, data: &[u8], offset: u64) -> io::Result<()> {
+        self.before(Call::Write, path)?;
+        file.write_all_at(data, offset)
+    }
+
+    /// One `pwritev`: may write less than asked for.
+    pub(super) fn write_vectored_at(
+        &self,
+        file: &File,
+        path: &Path,
+        data: &[IoSlice<'_>],
+        offset: u64,
+    ) -> io::Result<usize> {
+        self.before(Call::Write, path)?;
+        loop {
+            match rustix::io::pwritev(file, data, offset) {
+                Err(Errno::INTR) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Sets the length. Blocks set aside beyond the end are given back, also when the length stays.
+    pub(super) fn truncate(&self, file: &File, path: &Path, length: u64) -> io::Result<()> {
+        self.before(Call::Truncate, path)?;
+        file.set_len(length)
+    }
+
+    pub(super) fn allocate(
+        &self,
+        file: &File,
+        path: &Path,
+        extent: Extent,
+        offset: u64,
+        length: u64,
+    ) -> io::Result<()> {
+        if length == 0 {
+            return Ok(());
+        }
+        self.before(Call::Allocate, path)?;
+        let flags = match extent {
+            Extent::Within => FallocateFlags::empty(),
+            Extent::Beyond => FallocateFlags::KEEP_SIZE,
+        };
+        loop {
+            match rustix::fs::fallocate(file, flags, offset, length) {
+                Err(Errno::INTR) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    pub(super) fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
+        self.before(Call::Sync, path)?;
+        file.sync_data()
+    }
+
+    pub(super) fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.before(Call::SyncFolder, path)?;
+        File::open(path)?.sync_all()
+    }
+
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.before(Call::Rename, from)?;
+        fs::rename(from, to)
+    }
+
+    /// Removes a file; that it was not there is no error.
+    pub(super) fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.before(Call::Unlink, path)?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    pub(super) fn list(&self, path: &Path) -> io::Result<fs::ReadDir> {
+        self.before(Call::List, path)?;
+        fs::read_dir(path)
+    }
+
+    /// Takes the lock that keeps a second process out, without waiting.
+    pub(super) fn lock(&self, file: &File) -> io::Result<()> {
+        Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
+    }
+
+    pub(super) fn space(&self, path: &Path) -> io::Result<Space> {
+        let stat = rustix::fs::statvfs(path)?;
+        let block = stat.f_frsize.max(1);
+        let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+        let real = Space {
+            bytes: used.saturating_add(stat.f_bavail).saturating_mul(block),
+            free_bytes: stat.f_bavail.saturating_mul(block),
+            inodes: stat.f_files,
+            free_inodes: stat.f_favail,
+        };
+        Ok(self.faults.as_ref().map_or(real, |faults| faults.space(real)))
+    }
+
+    pub(super) fn boot(&self) -> BootId {
+        let real = BootId::current();
+        self.faults.as_ref().map_or(real, |faults| faults.boot(real))
+    }
+
+    /// What follows from an error at creating a file in `folder`: the kernel says `ENOSPC` for bytes and
+    /// for inodes alike.
+    pub(super) fn lacking(&self, error: &io::Error, folder: &Path) -> Kind {
+        match kind_of(error) {
+            Kind::Full(_)
+                if self
+                    .space(folder)
+                    .is_ok_and(|space| space.inodes > 0 && space.free_inodes == 0) =>
+            {
+                Kind::Full(Resource::Inodes)
+            }
+            other => other,
+        }
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.faults.is_some() {
+            "Disk(faulty)"
+        } else {
+            "Disk"
+        })
+    }
+}

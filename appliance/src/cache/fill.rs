@@ -1,0 +1,381 @@
+//! A blob that is arriving.
+//!
+//! The file under `fill/` is the buffer: bytes are written to it in order and hashed as they go, and readers
+//! read what is there at their own pace. Promises: [`Fill::len`] bytes are in the file and are what the hash
+//! covers, also after an error; whatever happens to the one who fills, the partial stays for a resume unless
+//! it was discarded; a future that is dropped leaves all of this true. Must not know: where the bytes come
+//! from, who reads them.
+
+use std::{
+    fs::File,
+    io::{self, IoSlice},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
+};
+
+use bytes::Buf;
+use parking_lot::Mutex;
+
+use crate::{
+    memory::Buffer,
+    oci::{Digest, Hasher, Repository},
+};
+
+use super::{
+    admission::{FileNeed, Need, Ticket},
+    cache::Inner,
+    content::Mismatch,
+    error::{CacheError, Kind},
+    index::Command,
+    publish::VerifiedFill,
+    syncing::Syncing,
+};
+
+/// How much is read at once when an adopted prefix is hashed, in bytes.
+const CHUNK: usize = 128 << 10;
+/// The most buffers in one `pwritev`: an array on the stack, far below the kernel's 1024.
+const VECTOR: usize = 64;
+
+const OPERATION: &str = "store the blob";
+
+/// The right and the means to fill one digest. There is one at a time.
+#[derive(Debug)]
+pub struct Fill {
+    body: Arc<Body>,
+}
+
+/// What a fill shares with its tasks on the blocking pool. It ends with the last of them.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) inner: Arc<Inner>,
+    pub(super) repository: Repository,
+    pub(super) digest: Digest,
+    pub(super) size: Option<u64>,
+    pub(super) file: Arc<File>,
+    path: PathBuf,
+    length: AtomicU64,
+    progress: Mutex<Progress>,
+    /// Held by the task on the blocking pool until it is done, also when nobody waits for it any more.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    pub(super) syncing: Syncing,
+    fate: Mutex<Fate>,
+    ticket: Ticket,
+}
+
+#[derive(Debug)]
+struct Progress {
+    hasher: Hasher,
+    /// How many bytes the hash covers: less than the length only until an adopted prefix is hashed.
+    hashed: u64,
+}
+
+/// What becomes of the file when the fill ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It stays for a resume.
+    Keep,
+    Discard,
+    /// It is not under `fill/` any more.
+    Moved,
+}
+
+impl Fill {
+    /// Opens or adopts the file under `fill/`. Blocks.
+    pub(super) fn begin(
+        inner: Arc<Inner>,
+        repository: Repository,
+        digest: Digest,
+        size: Option<u64>,
+    ) -> Result<Self, CacheError> {
+        let ticket = inner.admission.begin(&digest).ok_or_else(|| {
+            CacheError::refused(
+                "begin to store",
+                &digest,
+                Kind::Busy,
+                "it is being filled already",
+            )
+        })?;
+        if !inner.index.is_writable() {
+            return Err(inner.index.refusal().during("begin to store", &digest));
+        }
+        let path = inner.layout.fill(&digest);
+        let failed = |error: io::Error| {
+            let kind = inner.disk.lacking(&error, &inner.layout.fills);
+            CacheError::io(OPERATION, &digest, error).of_kind(kind)
+        };
+        let boot = inner.disk.boot();
+        let row = inner.index.fill(&digest)?.map(|listed| listed.row);
+        let existing = std::fs::metadata(&path).map(|metadata| metadata.len()).ok();
+        // Without a row nothing says under which boot the bytes were written.
+        let trusted = match (existing, row) {
+            (Some(length), Some(row)) => row.trusted(length, boot),
+            _ => 0,
+        };
+        // More than the whole blob is not a prefix of it.
+        let adopted = if size.is_some_and(|size| trusted > size) {
+            0
+        } else {
+            trusted
+        };
+        let need = Need {
+            whole: size.unwrap_or(adopted),
+            have: adopted,
+            file: match existing {
+                Some(_) => FileNeed::Exists,
+                None => FileNeed::Create,
+            },
+        };
+        let space = inner.disk.space(&inner.layout.dir).unwrap_or_default();
+        ticket.admit(need, space, &inner.index.sums()?)?;
+        let file = inner.disk.create(&path).map_err(failed)?;
+        ticket.created();
+        if existing.is_some_and(|length| length != adopted) {
+            inner.disk.truncate(&file, &path, adopted).map_err(failed)?;
+        }
+        let synced = row.map_or(0, |row| row.synced.min(adopted));
+        let file = Arc::new(file);
+        let body = Body {
+            syncing: Syncing::new(file.clone(), path.clone(), digest, adopted),
+            repository,
+            size,
+            file,
+            path,
+            length: AtomicU64::new(adopted),
+            progress: Mutex::new(Progress {
+                hasher: Hasher::new(digest.algorithm()),
+                hashed: 0,
+            }),
+            turn: Arc::default(),
+            fate: Mutex::new(Fate::Keep),
+            ticket,
+            digest,
+            inner,
+        };
+        body.list(synced);
+        Ok(Self { body: Arc::new(body) })
+    }
+
+    /// The file, for readers: bytes `[0, len)` are there.
+    pub fn file(&self) -> Arc<File> {
+        self.body.file.clone()
+    }
+
+    pub fn digest(&self) -> &Digest {
+        &self.body.digest
+    }
+
+    /// Bytes in the file. At first what an earlier fill left and what can be trusted of it: all, if it was
+    /// written under this boot, for a killed process loses no page cache; else what was synced.
+    #[expect(clippy::len_without_is_empty, reason = "a length in bytes, not a collection")]
+    pub fn len(&self) -> u64 {
+        self.body.length.load(Acquire)
+    }
+
+    /// Hashes the adopted prefix, off the async threads. [`Fill::append`] does it if it was not done.
+    pub async fn rehash(&mut self) -> Result<(), CacheError> {
+        self.blocking(|body| body.catch_up(&mut body.progress.lock()))
+            .await
+    }
+
+    /// Writes a batch at the end and hashes it: one hop to the blocking pool, one `pwritev` for up to 64
+    /// buffers. The buffers are dropped there; the emptied vector comes back to be used again.
+    ///
+    /// When the future is dropped, a batch that was under way is finished, before the next call begins.
+    pub async fn append(&mut self, batch: Vec<Buffer>) -> Result<Vec<Buffer>, CacheError> {
+        self.blocking(|body| body.append(batch)).await
+    }
+
+    /// The hash of the first [`Fill::len`] bytes, to go on from. Call [`Fill::rehash`] first when a prefix
+    /// was adopted: otherwise it is hashed here, on the caller's thread.
+    pub fn hasher(&self) -> Hasher {
+        let mut progress = self.body.progress.lock();
+        if let Err(error) = self.body.catch_up(&mut progress) {
+            tracing::warn!(cause = %crate::source::chain(&error), "an adopted partial cannot be read");
+        }
+        progress.hasher.clone()
+    }
+
+    /// Forgets what is there, after an adopted prefix turned out to be wrong. Readers see an empty file.
+    pub async fn restart(&mut self) -> Result<(), CacheError> {
+        self.blocking(Body::restart).await
+    }
+
+    /// Compares the hash with the digest. A mismatch removes the partial.
+    pub fn verify(self) -> Result<VerifiedFill, Mismatch> {
+        let actual = self.hasher().finish();
+        let length = self.len();
+        let covered = self.body.progress.lock().hashed == length;
+        if covered && actual == self.body.digest {
+            return Ok(VerifiedFill::new(self.body.clone()));
+        }
+        self.body.meet(Fate::Discard);
+        Err(Mismatch {
+            expected: self.body.digest,
+            actual: Box::new(actual),
+            length,
+        })
+    }
+
+    /// Removes the partial. Readers that hold the file go on reading what is there.
+    pub fn discard(self) {
+        self.body.meet(Fate::Discard);
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Body) -> Result<T, CacheError> + Send + 'static,
+    ) -> Result<T, CacheError> {
+        let body = self.body.clone();
+        let digest = body.digest;
+        let turn = body.turn.clone().lock_owned().await;
+        let task = move || {
+            let result = work(&body);
+            drop(turn);
+            result
+        };
+        match tokio::task::spawn_blocking(task).await {
+            Ok(result) => result,
+            Err(error) => Err(CacheError::new(OPERATION, &digest, Kind::Io, error)),
+        }
+    }
+}
+
+impl Body {
+    pub(super) fn length(&self) -> u64 {
+        self.length.load(Acquire)
+    }
+
+    pub(super) fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    pub(super) fn meet(&self, fate: Fate) {
+        *self.fate.lock() = fate;
+    }
+
+    /// Writes the fill's row, without waiting for it.
+    fn list(&self, synced: u64) {
+        self.inner.index.tell(Command::FillStarted {
+            repository: self.repository.clone(),
+            digest: self.digest,
+            size: self.size,
+            synced,
+            boot: self.inner.disk.boot(),
+        });
+    }
+
+    fn failed(&self, error: io::Error) -> CacheError {
+        let kind = self.inner.disk.lacking(&error, &self.inner.layout.fills);
+        CacheError::io(OPERATION, &self.digest, error).of_kind(kind)
+    }
+
+    /// Hashes what is in the file and not in the hash.
+    fn catch_up(&self, progress: &mut Progress) -> Result<(), CacheError> {
+        let length = self.length();
+        if progress.hashed == length {
+            return Ok(());
+        }
+        let mut chunk = vec![0; CHUNK];
+        while progress.hashed < length {
+            let count = (length - progress.hashed).min(CHUNK as u64) as usize;
+            let part = &mut chunk[..count];
+            self.inner
+                .disk
+                .read_at(&self.file, &self.path, part, progress.hashed)
+                .map_err(|error| CacheError::io("read the partial", &self.digest, error))?;
+            progress.hasher.update(part);
+            progress.hashed += count as u64;
+        }
+        Ok(())
+    }
+
+    fn append(&self, mut batch: Vec<Buffer>) -> Result<Vec<Buffer>, CacheError> {
+        let mut progress = self.progress.lock();
+        self.syncing.check(&self.digest)?;
+        self.catch_up(&mut progress)?;
+        let mut first = 0;
+        while first < batch.len() {
+            if !batch[first].has_remaining() {
+                first += 1;
+                continue;
+            }
+            let mut slices = [IoSlice::new(&[]); VECTOR];
+            let mut count = 0;
+            for (slice, buffer) in slices.iter_mut().zip(&batch[first..]) {
+                *slice = IoSlice::new(buffer.chunk());
+                count += 1;
+            }
+            let at = self.length();
+            let mut written = self
+                .inner
+                .disk
+                .write_vectored_at(&self.file, &self.path, &slices[..count], at)
+                .and_then(|written| match written {
+                    0 => Err(io::ErrorKind::WriteZero.into()),
+                    written => Ok(written),
+                })
+                .map_err(|error| self.failed(error))?;
+            let more = written as u64;
+            // What the kernel took is hashed and counted, whatever comes after.
+            for buffer in &mut batch[first..first + count] {
+                let part = buffer.remaining().min(written);
+                progress.hasher.update(&buffer.chunk()[..part]);
+                buffer.advance(part);
+                written -= part;
+            }
+            progress.hashed += more;
+            self.length.store(at + more, Release);
+            self.ticket.written(more, at + more);
+        }
+        batch.clear();
+        self.syncing.advance(&self.inner, self.length());
+        Ok(batch)
+    }
+
+    fn restart(&self) -> Result<(), CacheError> {
+        let mut progress = self.progress.lock();
+        self.inner
+            .disk
+            .truncate(&self.file, &self.path, 0)
+            .map_err(|error| self.failed(error))?;
+        self.length.store(0, Release);
+        *progress = Progress {
+            hasher: Hasher::new(self.digest.algorithm()),
+            hashed: 0,
+        };
+        self.ticket.restarted();
+        self.syncing.restart();
+        self.list(0);
+        Ok(())
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.syncing.end();
+        let fate = match *self.fate.lock() {
+            // An empty file, or one that a failed sync made doubtful, is worth no inode.
+            Fate::Keep if self.length() == 0 || self.syncing.has_failed() => Fate::Discard,
+            fate => fate,
+        };
+        if fate != Fate::Discard {
+            return;
+        }
+        // The file is open here, so that this removes a name and nothing more.
+        if let Err(error) = self.inner.disk.unlink(&self.path) {
+            tracing::warn!(file = %self.path.display(), cause = %error, "a partial could not be removed");
+        }
+        self.inner.index.tell(Command::FillEnded { digest: self.digest });
+        // Freeing the blocks of a large file takes time, and happens where its last handle is dropped.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let file = self.file.clone();
+            runtime.spawn_blocking(move || drop(file));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What redb stores its pages in: a file whose blocks are there before they are needed.
+//!
+//! redb's file grows sparse, so on a full disk even a transaction that only deletes can meet `ENOSPC`, and
+//! after one failed call redb refuses to write until it is reopened. Therefore growth is allocated at once,
+//! and beyond the end lies a *ballast* of blocks (`FALLOC_FL_KEEP_SIZE`, no file and no inode of its own).
+//! Whatever meets a full disk gets the ballast, there and then, and is tried once more. While the ballast is
+//! spent ([`Backing::ready_to_grow`] says so), the writer takes deletions but no new content.
+//!
+//! Promises: after [`Backing::fence`] nothing is written any more, so that a file can be opened anew while
+//! readers still hold the old database. Must not know: redb's format, what a transaction is.
+
+use std::{
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
+    },
+};
+
+use redb::StorageBackend;
+
+use crate::cache::{
+    disk::{Disk, Extent},
+    error::{Kind, kind_of},
+};
+
+/// The ballast in bytes: 1/64 of the filesystem, within these bounds. The lower one holds the pages that a
+/// few deletions touch (a deletion copies each level of up to ten trees: measured below 120 KiB); the upper
+/// one is a whole batch of deletions in an index of a million rows.
+const BALLAST: (u64, u64) = (192 << 10, 8 << 20);
+
+/// The index's file.
+#[derive(Debug)]
+pub(crate) struct Backing {
+    file: File,
+    path: PathBuf,
+    disk: Disk,
+    ballast: u64,
+    /// The file's length in bytes, as redb set it.
+    length: AtomicU64,
+    /// All blocks of the file and the ballast are allocated, as far as the filesystem can.
+    whole: AtomicBool,
+    fenced: AtomicBool,
+}
+
+impl Backing {
+    /// Wraps an open file and allocates what it can.
+    pub(crate) fn new(file: File, path: PathBuf, disk: Disk) -> io::Result<Arc<Self>> {
+        let length = file.metadata()?.len();
+        let folder = path.parent().unwrap_or(&path);
+        let capacity = disk.space(folder).map_or(0, |space| space.bytes);
+        let backing = Self {
+            file,
+            disk,
+            ballast: (capacity / 64).clamp(BALLAST.0, BALLAST.1),
+            length: AtomicU64::new(length),
+            whole: AtomicBool::new(false),
+            fenced: AtomicBool::new(false),
+            path,
+        };
+        backing.allocate();
+        Ok(Arc::new(backing))
+    }
+
+    /// Whether new content can be written and deletions still be made afterwards. Tries to make it so.
+    pub(crate) fn ready_to_grow(&self) -> bool {
+        self.whole.load(Acquire) || self.allocate()
+    }
+
+    /// Whether the ballast was there when it was last looked at.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole.load(Acquire)
+    }
+
+    /// No call gets through any more.
+    pub(crate) fn fence(&self) {
+        self.fenced.store(true, Release);
+    }
+
+    /// The length of the index's file, in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length.load(Relaxed)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.fenced.load(Acquire) {
+            return Err(io::Error::other("the index was reopened"));
+        }
+        Ok(())
+    }
+
+    /// Allocates every block of the file, and the ballast.
+    fn allocate(&self) -> bool {
+        let length = self.length.load(Acquire);
+        let all = self
+            .disk
+            .allocate(&self.file, &self.path, Extent::Within, 0, length)
+            .and_then(|()| {
+                self.disk
+                    .allocate(&self.file, &self.path, Extent::Beyond, length, self.ballast)
+            });
+        let whole = match all {
+            Ok(()) => true,
+            // A filesystem that cannot allocate ahead (NFS, some FUSE): as good as it gets there.
+            Err(error) => !matches!(kind_of(&error), Kind::Full(_)),
+        };
+        self.whole.store(whole, Release);
+        whole
+    }
+
+    /// Gives the ballast back to the filesystem. Whether there was any.
+    fn spend_ballast(&self) -> bool {
+        let length = self.length.load(Acquire);
+        self.whole.swap(false, AcqRel) && self.disk.truncate(&self.file, &self.path, length).is_ok()
+    }
+
+    /// Runs a call that needs blocks; if there are none, once more with the ballast's.
+    fn with_ballast(&self, call: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        match call() {
+            Err(error) if matches!(kind_of(&error), Kind::Full(_)) && self.spend_ballast() => call(),
+            other => other,
+        }
+    }
+}
+
+/// The backing as redb sees it.
+#[derive(Debug)]
+pub(crate) struct Backend(pub(crate) Arc<Backing>);
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.file.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let it = &self.0;
+        it.disk.read_at(&it.file, &it.path, out, offset)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let it = &self.0;
+        it.check()?;
+        let before = it.length.load(Acquire);
+        // Sparse if it must be: then the ballast is spent when a hole is written to.
+        it.disk.truncate(&it.file, &it.path, length)?;
+        it.length.store(length, Release);
+        if !it.allocate() && length > before {
+            tracing::debug!(length, "the index grew without room for all of its blocks");
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let it = &self.0;
+        it.check()?;
+        it.disk.sync(&it.file, &it.path)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let it = &self.0;
+        it.check()?;
+        it.with_ballast(|| it.disk.write_at(&it.file, &it.path, data, offset))
+    }
+}

@@ -1,0 +1,339 @@
+//! The index: what the cache has, in redb.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`tables`], [`rows`] | what is stored, and how |
+//! | [`migrate`] | the schema's version |
+//! | [`backend`], [`overlay`] | what redb stores its pages in: the file, or memory when the disk refuses |
+//! | [`open`] | opening it in whatever state it is |
+//! | [`command`], [`queue`], [`writer`] | changes: one thread, batched, durable before the reply |
+//! | [`fresh`] | times of tags that are not worth a write each |
+//! | [`read`] | looking things up |
+//!
+//! Promises: reads never wait for the writer's transactions; when the index is opened anew they wait for
+//! that at most [`PATIENCE`]. An index that cannot be written can still be read. Must not know: files other
+//! than its own, except that it unlinks a blob after its row.
+
+mod backend;
+mod command;
+mod failure;
+mod fresh;
+mod migrate;
+mod open;
+mod overlay;
+mod queue;
+mod read;
+mod rows;
+mod tables;
+mod writer;
+
+use std::{
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{AcqRel, Relaxed, Release},
+        },
+    },
+    thread,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::{Condvar, Mutex};
+use redb::ReadableDatabase;
+
+use crate::{clock::Clock, source::chain};
+
+pub(crate) use command::{Command, Done};
+pub(crate) use fresh::{Kept, Refresh};
+pub(crate) use read::{Found, Sums};
+pub(crate) use rows::Place;
+
+use failure::Failure;
+use fresh::FreshTags;
+use open::{Mode, OpenError, Opened, Trust, open_memory, open_writable};
+use queue::{Damaged, Queue};
+use tables::Reading;
+use writer::Writer;
+
+use super::{
+    disk::Disk,
+    error::{CacheError, Kind, Reason},
+    layout::Layout,
+};
+
+/// How long a read waits for an index that is being opened anew. Opening takes milliseconds, and whoever
+/// reads would otherwise fetch over the WAN what is here.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Whether the cache stores.
+#[derive(Clone, Debug)]
+pub enum State {
+    Healthy,
+    /// Content passes through without being stored: the last write was refused.
+    PassThrough {
+        /// The refusal and its causes on one line.
+        why: Arc<str>,
+    },
+}
+
+impl State {
+    fn pass_through(error: &CacheError) -> Self {
+        Self::PassThrough {
+            why: chain(error).into(),
+        }
+    }
+}
+
+/// How often things happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Durable transactions.
+    pub commits: u64,
+    /// Times the index was opened anew.
+    pub reopens: u64,
+    /// Transactions and openings that failed.
+    pub errors: u64,
+}
+
+/// What the writer and the readers share.
+struct Shared {
+    layout: Layout,
+    disk: Disk,
+    clock: Clock,
+    current: ArcSwap<Opened>,
+    state: ArcSwap<State>,
+    fresh: FreshTags,
+    commits: AtomicU64,
+    reopens: AtomicU64,
+    errors: AtomicU64,
+    /// Blob files are to be adopted: the index was lost.
+    adopt: AtomicBool,
+    /// Readers wait here for another generation.
+    turn: (Mutex<()>, Condvar),
+    /// Keeps other processes out until the index is closed. `None` while the folder cannot be locked,
+    /// which is while it cannot be written.
+    lock: Mutex<Option<File>>,
+}
+
+impl Shared {
+    fn enter(&self, state: State) {
+        let state = Arc::new(state);
+        let before = self.state.swap(state.clone());
+        match (&*before, &*state) {
+            (State::Healthy, State::PassThrough { why }) => {
+                tracing::warn!(%why, "the cache stores nothing for now: content passes through");
+            }
+            (State::PassThrough { .. }, State::Healthy) => tracing::info!("the cache stores again"),
+            _ => {}
+        }
+    }
+
+    fn is_passing_through(&self) -> bool {
+        matches!(**self.state.load(), State::PassThrough { .. })
+    }
+
+    /// Why nothing can be written.
+    fn why(&self) -> CacheError {
+        let reason = match &**self.state.load() {
+            State::PassThrough { why } => why.to_string(),
+            State::Healthy => "the index is in memory only".to_owned(),
+        };
+        CacheError::new(
+            "write to the index",
+            &self.layout.index.display(),
+            Kind::Unwritable,
+            Reason(reason),
+        )
+    }
+
+    fn count_commit(&self) {
+        self.commits.fetch_add(1, Relaxed);
+    }
+
+    fn count_reopen(&self) {
+        self.reopens.fetch_add(1, Relaxed);
+    }
+
+    fn count_error(&self) {
+        self.errors.fetch_add(1, Relaxed);
+    }
+
+    fn adopt_wanted(&self) {
+        self.adopt.store(true, Release);
+    }
+
+    /// Tells the readers that there is another index.
+    fn announce(&self) {
+        let _turn = self.turn.0.lock();
+        self.turn.1.notify_all();
+    }
+
+    /// What stands for the index once it is closed.
+    fn closed(&self) -> Option<Opened> {
+        self.enter(State::PassThrough {
+            why: "the cache is closed".into(),
+        });
+        let nowhere = Layout::new(std::path::Path::new("/nonexistent"));
+        open_memory(&nowhere, &Disk::real()).ok()
+    }
+}
+
+/// The index. Clones are the same index.
+#[derive(Clone)]
+pub(crate) struct Index {
+    shared: Arc<Shared>,
+    queue: Queue,
+}
+
+impl Index {
+    /// Opens the index, over memory if it must be, and starts the writer. Fails for an index of a newer
+    /// program.
+    pub(crate) fn open(
+        layout: &Layout,
+        disk: &Disk,
+        clock: &Clock,
+        lock: Option<File>,
+    ) -> Result<Self, CacheError> {
+        let (opened, state) = match open_writable(layout, disk, Trust::AsIs) {
+            Ok(opened) => (opened, State::Healthy),
+            Err(OpenError::Newer(newer)) => {
+                return Err(CacheError::new(
+                    "open the index",
+                    &layout.index.display(),
+                    Kind::Unwritable,
+                    newer,
+                ));
+            }
+            Err(OpenError::Refused(error)) => {
+                let memory = open_memory(layout, disk)?;
+                (memory, State::pass_through(&error))
+            }
+        };
+        let shared = Arc::new(Shared {
+            layout: layout.clone(),
+            disk: disk.clone(),
+            clock: clock.clone(),
+            adopt: AtomicBool::new(opened.fresh),
+            current: ArcSwap::from_pointee(opened),
+            state: ArcSwap::from_pointee(State::Healthy),
+            fresh: FreshTags::default(),
+            commits: AtomicU64::new(0),
+            reopens: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            turn: (Mutex::new(()), Condvar::new()),
+            lock: Mutex::new(lock),
+        });
+        shared.enter(state);
+        let (queue, inbox) = Queue::new();
+        let writer = Writer::new(shared.clone(), inbox);
+        thread::Builder::new()
+            .name("index".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| CacheError::io("start the index's writer", &"", error))?;
+        Ok(Self { shared, queue })
+    }
+
+    /// Makes a change; durable when the future resolves. Dropping the future does no harm.
+    pub(crate) async fn ask(&self, command: Command) -> Result<Done, CacheError> {
+        self.queue.ask(command).await
+    }
+
+    /// Makes changes and waits for all of them, on a thread that may block.
+    pub(crate) fn ask_all_blocking(&self, commands: Vec<Command>) -> Vec<Result<Done, CacheError>> {
+        self.queue.ask_all_blocking(commands)
+    }
+
+    /// Makes a change that nobody waits for.
+    pub(crate) fn tell(&self, command: Command) {
+        self.queue.tell(command);
+    }
+
+    /// Makes a change if the writer has time. For what will be found again.
+    pub(crate) fn suggest(&self, command: Command) {
+        self.queue.suggest(command);
+    }
+
+    pub(crate) async fn close(&self) {
+        self.queue.close().await;
+    }
+
+    pub(crate) fn state(&self) -> State {
+        (**self.shared.state.load()).clone()
+    }
+
+    /// Why changes do not reach the disk.
+    pub(crate) fn refusal(&self) -> CacheError {
+        self.shared.why()
+    }
+
+    /// Whether changes reach the disk now.
+    pub(crate) fn is_writable(&self) -> bool {
+        matches!(self.shared.current.load().mode, Mode::Disk(_))
+    }
+
+    /// Whether the index was lost and blob files are to be adopted; asked once.
+    pub(crate) fn take_adopt(&self) -> bool {
+        self.shared.adopt.swap(false, AcqRel)
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        Counters {
+            commits: self.shared.commits.load(Relaxed),
+            reopens: self.shared.reopens.load(Relaxed),
+            errors: self.shared.errors.load(Relaxed),
+        }
+    }
+
+    /// The length of the index's file in bytes; 0 while there is none.
+    pub(crate) fn file_length(&self) -> u64 {
+        match &self.shared.current.load().mode {
+            Mode::Disk(backing) => backing.length(),
+            Mode::Memory => 0,
+        }
+    }
+
+    pub(crate) fn fresh(&self) -> &FreshTags {
+        &self.shared.fresh
+    }
+
+    /// Runs `look` on a snapshot. If the index turns out to be unusable, waits for its successor, briefly.
+    fn read<T>(
+        &self,
+        operation: &'static str,
+        subject: &dyn std::fmt::Display,
+        look: impl Fn(&Reading<'_>) -> Result<T, Failure>,
+    ) -> Result<T, CacheError> {
+        let mut waited = false;
+        loop {
+            let opened = self.shared.current.load_full();
+            let failure = match Failure::catch(|| look(&Reading(&opened.database.begin_read()?))) {
+                Ok(found) => return Ok(found),
+                Err(failure) => failure,
+            };
+            let damaged = match failure.kind() {
+                Kind::Corrupt if !failure.is_decode() => Damaged::Content,
+                // A row that cannot be read is the caller's to report.
+                Kind::Corrupt => return Err(failure.into_error(operation, subject)),
+                _ => Damaged::Handle,
+            };
+            self.queue.stale(opened.generation, damaged);
+            if waited || !self.wait_for_successor(opened.generation) {
+                return Err(failure.into_error(operation, subject));
+            }
+            waited = true;
+        }
+    }
+
+    /// Waits until another index than this one is open. Whether there is one.
+    fn wait_for_successor(&self, generation: u64) -> bool {
+        let mut turn = self.shared.turn.0.lock();
+        let arrived = || self.shared.current.load().generation != generation;
+        if !arrived() {
+            self.shared.turn.1.wait_for(&mut turn, PATIENCE);
+        }
+        arrived()
+    }
+}

@@ -1,0 +1,324 @@
+//! Looking things up in the index.
+//!
+//! Each look-up is one snapshot, held for microseconds: a long-lived one would keep redb from using pages
+//! again. Long lists are read in pieces.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use redb::{ReadOnlyTable, ReadableTable, ReadableTableMetadata};
+
+use crate::{
+    cache::{
+        content::{ImageRow, ReferrersRecord, TagRecord},
+        error::CacheError,
+    },
+    clock::Timestamp,
+    oci::{Digest, Manifest, Repository, Tag},
+};
+
+use super::{
+    Index,
+    failure::Failure,
+    rows::{BlobRow, FillRow, Place, TagRow, decode_media_type, decode_referrers},
+    tables::{
+        Reading, RepositoryId, meta, prefix_end, referrers_key, repository_from, repository_text, shown_key,
+        tag_key,
+    },
+};
+
+/// What the index knows of a blob, as one repository may see it.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    Absent,
+    Hidden,
+    Inline(Bytes),
+    File { size: u64 },
+}
+
+/// A fill's row with its repository spelt out.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) digest: Digest,
+    pub(crate) repository: Repository,
+    pub(crate) row: FillRow,
+}
+
+/// Sums over the whole index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) blobs: u64,
+    pub(crate) inline: u64,
+    pub(crate) manifests: u64,
+    pub(crate) tags: u64,
+    pub(crate) fills: u64,
+    pub(crate) files: u64,
+    pub(crate) file_bytes: u64,
+    pub(crate) inline_bytes: u64,
+    pub(crate) seen: u64,
+}
+
+type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+impl Reading<'_> {
+    fn repository(&self, repository: &Repository) -> Result<Option<RepositoryId>, Failure> {
+        let text = repository_text(repository);
+        let id = self.repositories()?.get(text.as_str())?;
+        Ok(id.map(|id| RepositoryId(id.value())))
+    }
+
+    fn name(&self, id: RepositoryId) -> Result<Repository, Failure> {
+        let name = self.names()?.get(id.0)?;
+        name.and_then(|name| repository_from(name.value()))
+            .ok_or(Failure::Decode("a repository's name"))
+    }
+
+    fn blob_row(&self, digest: &Digest) -> Result<Option<BlobRow>, Failure> {
+        match self.blobs()?.get(digest.key())? {
+            Some(value) => BlobRow::decode(value.value())
+                .map(Some)
+                .ok_or(Failure::Decode("a blob's row")),
+            None => Ok(None),
+        }
+    }
+
+    fn inline_bytes(&self, digest: &Digest) -> Result<Bytes, Failure> {
+        let bytes = self.inline()?.get(digest.key())?;
+        bytes
+            .map(|bytes| Bytes::copy_from_slice(bytes.value()))
+            .ok_or(Failure::Decode("inline content that is listed and not there"))
+    }
+}
+
+impl Index {
+    pub(crate) fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Found, CacheError> {
+        self.read("look up the blob", digest, |index| {
+            let Some(row) = index.blob_row(digest)? else {
+                return Ok(Found::Absent);
+            };
+            let shown = match index.repository(repository)? {
+                Some(id) => index.shown()?.get(shown_key(digest, id).as_slice())?.is_some(),
+                None => false,
+            };
+            Ok(match (shown, row.place) {
+                (false, _) => Found::Hidden,
+                (true, Place::Inline) => Found::Inline(index.inline_bytes(digest)?),
+                (true, Place::File) => Found::File { size: row.size },
+            })
+        })
+    }
+
+    pub(crate) fn blob_row(&self, digest: &Digest) -> Result<Option<BlobRow>, CacheError> {
+        self.read("look up the blob", digest, |index| index.blob_row(digest))
+    }
+
+    pub(crate) fn manifest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<Manifest>, CacheError> {
+        self.read("look up the manifest", digest, |index| {
+            let Some(id) = index.repository(repository)? else {
+                return Ok(None);
+            };
+            let Some(media_type) = index.manifests()?.get(shown_key(digest, id).as_slice())? else {
+                return Ok(None);
+            };
+            Ok(Some(Manifest {
+                digest: *digest,
+                media_type: decode_media_type(media_type.value())
+                    .ok_or(Failure::Decode("a manifest's media type"))?,
+                bytes: index.inline_bytes(digest)?,
+            }))
+        })
+    }
+
+    pub(crate) fn tag(&self, repository: &Repository, tag: &Tag) -> Result<Option<TagRecord>, CacheError> {
+        let row = self.read("look up the tag", tag, |index| {
+            let Some(id) = index.repository(repository)? else {
+                return Ok(None);
+            };
+            match index.tags()?.get(tag_key(id, tag).as_slice())? {
+                Some(value) => tag_row(value.value()).map(Some),
+                None => Ok(None),
+            }
+        })?;
+        Ok(row.map(|row| TagRecord {
+            digest: row.digest,
+            checked: self.checked(repository, tag, &row),
+        }))
+    }
+
+    /// When a tag was checked, counting what is not written yet.
+    fn checked(&self, repository: &Repository, tag: &Tag, row: &TagRow) -> Timestamp {
+        self.fresh()
+            .checked(repository, tag, &row.digest)
+            .unwrap_or(row.checked)
+    }
+
+    pub(crate) fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, CacheError> {
+        self.read("list the tags of", repository, |index| {
+            let Some(id) = index.repository(repository)? else {
+                return Ok(Vec::new());
+            };
+            let prefix = id.0.to_be_bytes();
+            let end = prefix_end(&prefix);
+            let upper = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let mut tags = Vec::new();
+            for row in index
+                .tags()?
+                .range::<&[u8]>((Bound::Included(prefix.as_slice()), upper))?
+            {
+                tags.push(split_tag_key(row?.0.value())?.1);
+            }
+            Ok(tags)
+        })
+    }
+
+    pub(crate) fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Option<ReferrersRecord>, CacheError> {
+        self.read("look up the referrers of", subject, |index| {
+            let Some(id) = index.repository(repository)? else {
+                return Ok(None);
+            };
+            let Some(value) = index.referrers()?.get(referrers_key(id, subject).as_slice())? else {
+                return Ok(None);
+            };
+            let (checked, document) =
+                decode_referrers(value.value()).ok_or(Failure::Decode("a list of referrers"))?;
+            Ok(Some(ReferrersRecord {
+                index: Bytes::copy_from_slice(document),
+                checked,
+            }))
+        })
+    }
+
+    /// Every tag, in pieces.
+    pub(crate) fn images(&self) -> Result<Vec<ImageRow>, CacheError> {
+        let mut images = Vec::new();
+        let mut after = None;
+        loop {
+            let (piece, last) = self.read("list the images", &"", |index| {
+                let mut piece = Vec::new();
+                let last = for_piece(&index.tags()?, after.as_deref(), |key, value| {
+                    let (id, tag) = split_tag_key(key)?;
+                    piece.push((index.name(id)?, tag, tag_row(value)?));
+                    Ok(())
+                })?;
+                Ok((piece, last))
+            })?;
+            for (repository, tag, row) in piece {
+                images.push(ImageRow {
+                    checked: self.checked(&repository, &tag, &row),
+                    digest: row.digest,
+                    repository,
+                    tag,
+                });
+            }
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok(images),
+            }
+        }
+    }
+
+    /// The next piece of the list of blobs after a digest; empty at the end.
+    pub(crate) fn blobs_after(&self, after: Option<&Digest>) -> Result<Vec<(Digest, BlobRow)>, CacheError> {
+        self.read("list the blobs", &"", |index| {
+            let mut piece = Vec::new();
+            for_piece(&index.blobs()?, after.map(Digest::key), |key, value| {
+                let digest = Digest::from_key(key).ok_or(Failure::Decode("a blob's key"))?;
+                let row = BlobRow::decode(value).ok_or(Failure::Decode("a blob's row"))?;
+                piece.push((digest, row));
+                Ok(())
+            })?;
+            Ok(piece)
+        })
+    }
+
+    /// All fills. There are as many as blobs arrive at once, and those that were left.
+    pub(crate) fn fills(&self) -> Result<Vec<Listed>, CacheError> {
+        self.read("list the fills", &"", |index| {
+            let mut fills = Vec::new();
+            for row in index.fills()?.iter()? {
+                let (key, value) = row?;
+                let digest = Digest::from_key(key.value()).ok_or(Failure::Decode("a fill's key"))?;
+                let row = FillRow::decode(value.value()).ok_or(Failure::Decode("a fill's row"))?;
+                let repository = index.name(row.repository)?;
+                fills.push(Listed {
+                    digest,
+                    repository,
+                    row,
+                });
+            }
+            Ok(fills)
+        })
+    }
+
+    pub(crate) fn fill(&self, digest: &Digest) -> Result<Option<Listed>, CacheError> {
+        self.read("look up the fill", digest, |index| {
+            let Some(value) = index.fills()?.get(digest.key())? else {
+                return Ok(None);
+            };
+            let row = FillRow::decode(value.value()).ok_or(Failure::Decode("a fill's row"))?;
+            Ok(Some(Listed {
+                digest: *digest,
+                repository: index.name(row.repository)?,
+                row,
+            }))
+        })
+    }
+
+    pub(crate) fn sums(&self) -> Result<Sums, CacheError> {
+        self.read("sum up the index", &"", |index| {
+            let numbers = index.meta()?;
+            let number = |name| -> Result<u64, Failure> { Ok(numbers.get(name)?.map_or(0, |n| n.value())) };
+            Ok(Sums {
+                blobs: index.blobs()?.len()?,
+                inline: index.inline()?.len()?,
+                manifests: index.manifests()?.len()?,
+                tags: index.tags()?.len()?,
+                fills: index.fills()?.len()?,
+                files: number(meta::FILES)?,
+                file_bytes: number(meta::FILE_BYTES)?,
+                inline_bytes: number(meta::INLINE_BYTES)?,
+                seen: number(meta::SEEN)?,
+            })
+        })
+    }
+}
+
+/// How many rows of a long list are read in one snapshot.
+const PIECE: usize = 1024;
+
+/// Visits the rows after a key, as many as one snapshot should. The last key, if there can be more.
+fn for_piece(
+    table: &Table,
+    after: Option<&[u8]>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Failure>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let lower = after.map_or(Bound::Unbounded, Bound::Excluded);
+    for (count, row) in table.range::<&[u8]>((lower, Bound::Unbounded))?.enumerate() {
+        let (key, value) = row?;
+        visit(key.value(), value.value())?;
+        if count + 1 == PIECE {
+            return Ok(Some(key.value().to_vec()));
+        }
+    }
+    Ok(None)
+}
+
+fn tag_row(bytes: &[u8]) -> Result<TagRow, Failure> {
+    TagRow::decode(bytes).ok_or(Failure::Decode("a tag's row"))
+}
+
+fn split_tag_key(key: &[u8]) -> Result<(RepositoryId, Tag), Failure> {
+    let parts = key.split_first_chunk::<4>().and_then(|(id, tag)| {
+        let tag = std::str::from_utf8(tag).ok()?.parse().ok()?;
+        Some((RepositoryId(u32::from_be_bytes(*id)), tag))
+    });
+    parts.ok_or(Failure::Decode("a tag's key"))
+}

@@ -1,0 +1,420 @@
+//! The one writer: a thread that turns commands into transactions.
+//!
+//! Everything that waits is written in one transaction, and every reply comes after it is durable. When the
+//! disk refuses, the index is opened anew and the batch tried once more; if it cannot be opened for writing,
+//! it is read over memory and opening is tried again, less and less often. Commands are refused meanwhile.
+//!
+//! Promises: the thread ends only when it is told to close or nobody can send any more; no panic ends it.
+//! Must not know: who reads, what is being filled.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use redb::Durability;
+
+use crate::{
+    cache::{
+        error::{CacheError, Kind, Resource},
+        lock,
+    },
+    source::chain,
+};
+
+use super::{
+    Shared, State,
+    command::{Command, Done},
+    failure::Failure,
+    open::{Mode, OpenError, Opened, Trust, open_memory, open_writable},
+    queue::{Damaged, Message, Reply},
+    tables::{Writing, meta},
+};
+
+/// The most commands in one transaction: bounds how long the first of them waits for its reply.
+const BATCH: usize = 256;
+/// The most content in one transaction, in bytes: bounds what redb holds in memory.
+const BATCH_BYTES: usize = 2 << 20;
+/// How long times of tags are kept back. A page of flash is rewritten for each, and losing five minutes of
+/// them costs one request to the upstream per tag.
+const KEEP_BACK: Duration = Duration::from_secs(300);
+/// The first and the longest pause between tries to open an index that refused.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// How long the thread sleeps when nothing is to be done. It wakes for times of tags, which are minutes old.
+const IDLE: Duration = Duration::from_secs(10);
+
+const OPERATION: &str = "write to the index";
+
+/// The thread's state.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    inbox: Receiver<Message>,
+    flushed: Instant,
+    retry_at: Instant,
+    retry_pause: Duration,
+}
+
+/// A command of the current batch.
+struct Entry {
+    command: Command,
+    reply: Option<Reply>,
+}
+
+impl Entry {
+    fn answer(self, result: Result<Done, CacheError>) {
+        if let Err(error) = &result
+            && self.reply.is_none()
+        {
+            tracing::debug!(cause = %chain(error), "a change to the index that nobody waits for was not made");
+        }
+        if let Some(reply) = self.reply {
+            // Whoever asked may have gone: the change is made all the same.
+            let _ = reply.send(result);
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, inbox: Receiver<Message>) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            inbox,
+            flushed: now,
+            retry_at: now + RETRY.0,
+            retry_pause: RETRY.0,
+        }
+    }
+
+    /// Runs until the end of the cache.
+    pub(super) fn run(mut self) {
+        let mut next = None;
+        loop {
+            let message = match next.take() {
+                Some(message) => Ok(message),
+                None => self.inbox.recv_timeout(self.pause()),
+            };
+            match message {
+                Ok(Message::Change { command, reply, .. }) => next = self.batch(Entry { command, reply }),
+                Ok(Message::Stale { generation, damaged }) => self.stale(generation, damaged),
+                Ok(Message::Close { reply }) => {
+                    self.close();
+                    let _ = reply.send(());
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.close();
+                    return;
+                }
+            }
+            self.housekeeping();
+        }
+    }
+
+    /// How long to wait for a message before looking after the house.
+    fn pause(&self) -> Duration {
+        if self.shared.is_passing_through() {
+            RETRY.0
+        } else {
+            IDLE
+        }
+    }
+
+    /// Takes what else waits into one batch. A message that is no change ends it and is handed back.
+    fn batch(&mut self, first: Entry) -> Option<Message> {
+        let mut weight = first.command.weight();
+        let mut batch = vec![first];
+        let mut other = None;
+        while batch.len() < BATCH && weight < BATCH_BYTES {
+            match self.inbox.try_recv() {
+                Ok(Message::Change { command, reply, .. }) => {
+                    weight += command.weight();
+                    batch.push(Entry { command, reply });
+                }
+                Ok(message) => {
+                    other = Some(message);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.write(batch);
+        other
+    }
+
+    fn write(&mut self, batch: Vec<Entry>) {
+        let opened = self.shared.current.load_full();
+        let Mode::Disk(backing) = &opened.mode else {
+            let why = self.shared.why();
+            for entry in batch {
+                entry.answer(Err(why.clone()));
+            }
+            return;
+        };
+        let mut batch: Vec<Entry> = batch
+            .into_iter()
+            .filter(|entry| self.still_true(&entry.command))
+            .collect();
+        if batch.iter().any(|entry| entry.command.grows()) && !backing.ready_to_grow() {
+            batch = self.refuse_growth(batch);
+        }
+        drop(opened);
+        if batch.is_empty() {
+            return;
+        }
+        let Err(failure) = self.commit(&mut batch) else {
+            return;
+        };
+        // Once more, with the index opened anew. If there was no room, then without what needs it.
+        if !self.reopen_after(&failure) {
+            let why = self.shared.why();
+            for entry in batch {
+                entry.answer(Err(why.clone()));
+            }
+            return;
+        }
+        if matches!(failure.kind(), Kind::Full(_)) {
+            batch = self.refuse_growth(batch);
+            self.unlink_first(&batch);
+        }
+        if let Err(failure) = self.commit(&mut batch) {
+            self.reopen_after(&failure);
+            let error = failure.into_error(OPERATION, &self.shared.layout.index.display());
+            if matches!(error.kind(), Kind::Full(_)) {
+                self.shared.enter(State::pass_through(&error));
+            }
+            for entry in batch {
+                entry.answer(Err(error.clone()));
+            }
+        }
+    }
+
+    /// Whether a command that rests on what a reader saw on the disk still applies.
+    fn still_true(&self, command: &Command) -> bool {
+        let Command::Lost { digest, found } = command else {
+            return true;
+        };
+        let now = std::fs::metadata(self.shared.layout.blob(digest));
+        now.map(|metadata| metadata.len()).ok() == *found
+    }
+
+    fn refuse_growth(&self, batch: Vec<Entry>) -> Vec<Entry> {
+        let (growing, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(|entry| entry.command.grows());
+        if !growing.is_empty() {
+            let error = CacheError::refused(
+                OPERATION,
+                &self.shared.layout.index.display(),
+                Kind::Full(Resource::Bytes),
+                "the disk has no room for the index to grow",
+            );
+            self.shared.enter(State::pass_through(&error));
+            for entry in growing {
+                entry.answer(Err(error.clone()));
+            }
+        }
+        others
+    }
+
+    /// Evicts the files before their rows: the rows could not be written for lack of room, and a row
+    /// without its file heals itself.
+    fn unlink_first(&self, batch: &[Entry]) {
+        for entry in batch {
+            if let Command::Evict { digest } = &entry.command {
+                self.unlink(digest);
+            }
+        }
+    }
+
+    fn unlink(&self, digest: &crate::oci::Digest) {
+        let path = self.shared.layout.blob(digest);
+        if let Err(error) = self.shared.disk.unlink(&path) {
+            tracing::warn!(file = %path.display(), cause = %error, "a blob that is not listed any more could not be removed");
+        }
+    }
+
+    /// Writes a batch in one transaction and answers each of it. On a failure of the transaction nothing is
+    /// answered and the batch stays.
+    fn commit(&mut self, batch: &mut Vec<Entry>) -> Result<(), Failure> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let opened = self.shared.current.load_full();
+        let now = self.shared.clock.now();
+        let outcomes = Failure::catch(|| {
+            let mut transaction = opened.database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            transaction.set_quick_repair(true);
+            let mut outcomes = Vec::with_capacity(batch.len());
+            {
+                let mut tables = Writing::open(&transaction)?;
+                for entry in batch.iter() {
+                    match entry.command.apply(&mut tables, now) {
+                        // One row that cannot be read concerns one command.
+                        Err(failure @ Failure::Decode(_)) => outcomes.push(Err(failure)),
+                        outcome => outcomes.push(Ok(outcome?)),
+                    }
+                }
+                tables.meta.insert(meta::SEEN, now.0)?;
+            }
+            transaction.commit()?;
+            Ok(outcomes)
+        });
+        let outcomes = match outcomes {
+            Ok(outcomes) => outcomes,
+            Err(failure) => {
+                self.shared.count_error();
+                return Err(failure);
+            }
+        };
+        self.shared.count_commit();
+        let index = self.shared.layout.index.display();
+        for (entry, outcome) in batch.drain(..).zip(outcomes) {
+            if let Ok(Done::Unlisted(digest)) = &outcome {
+                self.unlink(digest);
+            }
+            entry.answer(outcome.map_err(|failure| failure.into_error(OPERATION, &index)));
+        }
+        if let Mode::Disk(backing) = &opened.mode
+            && backing.is_whole()
+        {
+            self.shared.enter(State::Healthy);
+        }
+        Ok(())
+    }
+
+    /// Opens the index anew after a failure. Whether it can be written now.
+    fn reopen_after(&mut self, failure: &Failure) -> bool {
+        let trust = match failure.kind() {
+            Kind::Corrupt => Trust::Verify,
+            _ => Trust::AsIs,
+        };
+        tracing::warn!(?failure, "a transaction of the index failed: it is opened anew");
+        self.reopen(trust)
+    }
+
+    fn reopen(&mut self, trust: Trust) -> bool {
+        let old = self.shared.current.load_full();
+        if let Mode::Disk(backing) = &old.mode {
+            backing.fence();
+        }
+        self.shared.count_reopen();
+        let locked = self.lock();
+        match locked.and_then(|()| open_writable(&self.shared.layout, &self.shared.disk, trust)) {
+            Ok(opened) => {
+                if opened.fresh {
+                    self.shared.adopt_wanted();
+                }
+                self.retry_pause = RETRY.0;
+                self.replace(opened);
+                self.shared.enter(State::Healthy);
+                true
+            }
+            Err(error) => {
+                let error = match error {
+                    OpenError::Refused(error) => error,
+                    OpenError::Newer(newer) => CacheError::new(
+                        OPERATION,
+                        &self.shared.layout.index.display(),
+                        Kind::Unwritable,
+                        newer,
+                    ),
+                };
+                self.shared.count_error();
+                self.retry_at = Instant::now() + self.retry_pause;
+                self.retry_pause = (self.retry_pause * 2).min(RETRY.1);
+                self.shared.enter(State::pass_through(&error));
+                if matches!(old.mode, Mode::Disk(_))
+                    && let Ok(opened) = open_memory(&self.shared.layout, &self.shared.disk)
+                {
+                    self.replace(opened);
+                }
+                false
+            }
+        }
+    }
+
+    /// Locks the folder if that was not possible at the start.
+    fn lock(&self) -> Result<(), OpenError> {
+        let mut lock = self.shared.lock.lock();
+        if lock.is_none() {
+            *lock = Some(lock::take(&self.shared.layout, &self.shared.disk).map_err(OpenError::Refused)?);
+        }
+        Ok(())
+    }
+
+    fn replace(&self, opened: Opened) {
+        self.shared.current.store(Arc::new(opened));
+        self.shared.announce();
+    }
+
+    fn stale(&mut self, generation: u64, damaged: Damaged) {
+        let current = self.shared.current.load();
+        if current.generation != generation || matches!(current.mode, Mode::Memory) {
+            return;
+        }
+        drop(current);
+        self.reopen(match damaged {
+            Damaged::Content => Trust::Verify,
+            Damaged::Handle => Trust::AsIs,
+        });
+    }
+
+    /// Writes the times of tags that were kept back. In memory they stay readable: writing waits for the disk.
+    fn flush(&mut self) {
+        self.flushed = Instant::now();
+        if self.shared.fresh.is_empty() || matches!(self.shared.current.load().mode, Mode::Memory) {
+            return;
+        }
+        self.write(vec![Entry {
+            command: Command::Refreshes(self.shared.fresh.take()),
+            reply: None,
+        }]);
+    }
+
+    fn housekeeping(&mut self) {
+        let now = Instant::now();
+        if matches!(self.shared.current.load().mode, Mode::Memory) {
+            if now >= self.retry_at {
+                self.reopen(Trust::AsIs);
+            }
+            return;
+        }
+        if now.duration_since(self.flushed) >= KEEP_BACK {
+            self.flush();
+        }
+        if self.shared.is_passing_through()
+            && let Mode::Disk(backing) = &self.shared.current.load().mode
+            && backing.ready_to_grow()
+        {
+            self.shared.enter(State::Healthy);
+        }
+    }
+
+    /// Closes the index cleanly: what opens it next need not repair it.
+    fn close(&mut self) {
+        self.flush();
+        let closed = self.shared.closed();
+        let Some(closed) = closed else { return };
+        let mut old = self.shared.current.swap(Arc::new(closed));
+        self.shared.announce();
+        // Readers hold a database for microseconds. It closes when the last of them lets go.
+        for _ in 0..100 {
+            match Arc::try_unwrap(old) {
+                Ok(opened) => {
+                    if let Err(error) = opened.database.close() {
+                        tracing::warn!(cause = %error, "the index was not closed cleanly");
+                    }
+                    break;
+                }
+                Err(shared) => old = shared,
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.shared.lock.lock().take();
+    }
+}

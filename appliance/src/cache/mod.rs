@@ -1,0 +1,60 @@
+//! What the site has: blobs, manifests, tags, and blobs that are arriving.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`cache`] | the cache as the mirror sees it |
+//! | [`content`], [`options`], [`stats`], [`error`] | what goes in and comes out |
+//! | [`index`] | what is here and who may see it, in redb, with inline content |
+//! | [`files`] | opening whole blobs |
+//! | [`fill`], [`syncing`], [`publish`] | a blob on its way in: written and hashed, synced, listed |
+//! | [`admission`] | room, and one fill per digest |
+//! | [`recovery`] | files and index after a crash |
+//! | [`layout`], [`lock`], [`boot`], [`disk`] | paths, one process, which boot, system calls |
+//!
+//! # Invariants
+//! 1. A row is written after its file is durable, and removed before its file is: what is listed is whole. A
+//!    file without a row is found by the recovery; a row without a file heals when it is met.
+//! 2. Nothing gets a name under `blobs/` or a row before its hash matched ([`VerifiedFill`],
+//!    [`VerifiedBytes`]).
+//! 3. A repository sees only what its upstream has been shown to have. Content is stored once.
+//! 4. A disk that refuses is a state ([`State::PassThrough`]), never a failed pull: reading goes on as far as
+//!    it can, and storing begins again by itself.
+//! 5. Only one thread writes to the index, and whoever waits for it can stop waiting.
+//! 6. Times of tags that were only checked again are kept in memory for minutes: flash wears.
+//!
+//! Must not know: HTTP, upstreams, what is worth keeping.
+
+mod admission;
+mod boot;
+#[expect(clippy::module_inception, reason = "the room is named after what it holds")]
+mod cache;
+mod content;
+mod disk;
+mod error;
+mod files;
+mod fill;
+mod index;
+mod layout;
+mod lock;
+mod options;
+mod publish;
+mod recovery;
+mod stats;
+mod syncing;
+
+#[cfg(test)]
+mod tests;
+
+pub use boot::BootId;
+pub use cache::Cache;
+pub use content::{
+    BlobFile, Content, ImageRow, Mismatch, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes,
+};
+pub use disk::{Call, Disk, Faults, Space};
+pub use error::{CacheError, Kind, Resource};
+pub use fill::Fill;
+pub use index::{Counters, State};
+pub use options::Options;
+pub use publish::VerifiedFill;
+pub use recovery::Recovery;
+pub use stats::CacheStats;

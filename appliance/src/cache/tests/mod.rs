@@ -1,0 +1,264 @@
+//! The room as a whole, on real files.
+//!
+//! A crash is a copy of the folder while it is in use, opened as another cache: what a killed process
+//! leaves. A power cut is the same under another boot id.
+
+mod crash;
+mod disk_full;
+mod faults;
+mod model;
+mod plain;
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    clock::Clock,
+    memory::Buffer,
+    oci::{Algorithm, Digest, Manifest, MediaType, Repository, Tag},
+};
+
+pub(super) fn repository(name: &str) -> Repository {
+    Repository {
+        upstream: "docker.io".parse().expect("valid"),
+        path: name.parse().expect("valid"),
+    }
+}
+
+pub(super) fn tag(name: &str) -> Tag {
+    name.parse().expect("valid")
+}
+
+/// Content that is not all the same, of a length, made from a seed.
+pub(super) fn content(seed: u64, length: usize) -> Bytes {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut bytes = vec![0; length];
+    random.fill(&mut bytes);
+    bytes.into()
+}
+
+pub(super) fn digest(bytes: &[u8]) -> Digest {
+    Digest::of(Algorithm::Sha256, bytes)
+}
+
+pub(super) fn manifest(text: &str) -> Manifest {
+    Manifest {
+        digest: digest(text.as_bytes()),
+        media_type: MediaType::OCI_MANIFEST.parse().expect("valid"),
+        bytes: Bytes::copy_from_slice(text.as_bytes()),
+    }
+}
+
+pub(super) fn small(bytes: &Bytes) -> VerifiedBytes {
+    VerifiedBytes::check(digest(bytes), bytes.clone()).expect("its digest")
+}
+
+pub(super) fn clock() -> Clock {
+    Clock::starting_at(Duration::from_secs(1_800_000_000))
+}
+
+pub(super) async fn open(options: Options) -> Cache {
+    try_open(options).await.expect("opened")
+}
+
+/// Opens, waiting for an earlier cache in this process to have let go of the folder.
+pub(super) async fn try_open(options: Options) -> Result<Cache, CacheError> {
+    for _ in 0..200 {
+        match Cache::open(options.clone(), clock()).await {
+            Err(error) if error.kind() == Kind::Busy => tokio::time::sleep(Duration::from_millis(10)).await,
+            other => return other,
+        }
+    }
+    panic!("the folder stays locked");
+}
+
+pub(super) fn batch(bytes: &Bytes) -> Vec<Buffer> {
+    bytes
+        .chunks(10_000)
+        .map(|part| Buffer::borrowed(Bytes::copy_from_slice(part)))
+        .collect()
+}
+
+/// Fills and publishes a blob.
+pub(super) async fn fill(cache: &Cache, name: &Repository, bytes: &Bytes) -> Result<BlobFile, CacheError> {
+    let size = Some(bytes.len() as u64);
+    let mut fill = cache.begin_fill(name, &digest(bytes), size).await?;
+    fill.restart().await?;
+    fill.append(batch(bytes)).await?;
+    fill.verify().expect("matches").publish().await
+}
+
+/// The content a repository sees, if it sees any.
+pub(super) fn seen(cache: &Cache, name: &Repository, digest: &Digest) -> Option<Vec<u8>> {
+    match cache.blob(name, digest).expect("looked up") {
+        Presence::Here(Content::Inline(bytes)) => Some(bytes.to_vec()),
+        Presence::Here(Content::File(blob)) => Some(read(&blob)),
+        Presence::Absent | Presence::Hidden => None,
+    }
+}
+
+pub(super) fn read(blob: &BlobFile) -> Vec<u8> {
+    use std::os::unix::fs::FileExt;
+    let mut bytes = vec![0; blob.size as usize];
+    blob.file.read_exact_at(&mut bytes, 0).expect("read");
+    bytes
+}
+
+/// What a crash would leave of a folder, as a folder of its own.
+pub(super) fn crashed(dir: &Path) -> TempDir {
+    let copy = tempfile::tempdir().expect("folder");
+    copy_folder(dir, copy.path());
+    copy
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("listed") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir_all(&target).expect("made");
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+pub(super) fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .expect("listed")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// Waits for something that happens in the background.
+pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within five seconds: {what}");
+}
+
+/// A rule of which calls fail.
+type Rule = Box<dyn FnMut(Call, &Path) -> Option<Errno> + Send>;
+
+/// A disk whose faults change while it is used.
+#[derive(Default)]
+pub(super) struct Faulty {
+    rule: Mutex<Option<Rule>>,
+    boot: Mutex<Option<BootId>>,
+    space: Mutex<Option<Space>>,
+    pub(super) calls: Mutex<HashMap<Call, u64>>,
+    pub(super) failed: AtomicU64,
+}
+
+impl Faulty {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(super) fn disk(self: &Arc<Self>) -> Disk {
+        Disk::with_faults(self.clone())
+    }
+
+    pub(super) fn fail(&self, rule: impl FnMut(Call, &Path) -> Option<Errno> + Send + 'static) {
+        *self.rule.lock() = Some(Box::new(rule));
+    }
+
+    pub(super) fn heal(&self) {
+        *self.rule.lock() = None;
+    }
+
+    pub(super) fn boot_as(&self, boot: u8) {
+        *self.boot.lock() = Some(BootId([boot; 16]));
+    }
+
+    pub(super) fn space_is(&self, space: Space) {
+        *self.space.lock() = Some(space);
+    }
+}
+
+impl Faults for Faulty {
+    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        *self.calls.lock().entry(call).or_default() += 1;
+        let fault = self.rule.lock().as_mut().and_then(|rule| rule(call, path));
+        match fault {
+            Some(errno) => {
+                self.failed.fetch_add(1, Relaxed);
+                Err(errno.into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn space(&self, real: Space) -> Space {
+        self.space.lock().unwrap_or(real)
+    }
+
+    fn boot(&self, real: BootId) -> BootId {
+        self.boot.lock().unwrap_or(real)
+    }
+}
+
+/// A cache in a folder of its own, on a disk that can be made to fail.
+pub(super) struct Bed {
+    pub(super) dir: PathBuf,
+    pub(super) faulty: Arc<Faulty>,
+    _folder: Option<TempDir>,
+}
+
+impl Bed {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        Self {
+            dir: folder.path().join("cache"),
+            faulty: Faulty::new(),
+            _folder: Some(folder),
+        }
+    }
+
+    /// In a folder that is there already.
+    pub(super) fn at(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            faulty: Faulty::new(),
+            _folder: None,
+        }
+    }
+
+    pub(super) fn options(&self) -> Options {
+        Options {
+            disk: self.faulty.disk(),
+            ..Options::new(&self.dir)
+        }
+    }
+
+    pub(super) async fn open(&self) -> Cache {
+        open(self.options()).await
+    }
+}

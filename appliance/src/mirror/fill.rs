@@ -1,0 +1,428 @@
+//! A fill: one blob crossing the WAN into the cache, while any number of clients read along.
+//!
+//! The file is the buffer. The task writes what arrives and moves the readers' horizon; it waits for nobody
+//! who reads. The last bytes stay behind the horizon until the digest matches.
+
+use std::{
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{
+    Mirror, Reason, Unserved,
+    download::{Arrived, Download, Means, gather},
+    flights::{Flight, Teller},
+    pass::Pass,
+    route::Route,
+};
+use crate::{
+    cache::{Fill, VerifiedBytes},
+    delivery::{Ended, Growth, Onward},
+    memory::Buffer,
+    oci::{Digest, Hasher, Repository},
+    source::{SourceName, chain},
+};
+
+/// Bytes that stay behind the horizon until the digest matches. Any number above zero keeps the promise
+/// that nobody completes a corrupt blob; this one is too small to be felt.
+const HELD_BACK: u64 = 1024;
+
+/// Bytes written at a time, at most: large enough that the hop to a writing thread does not show, small
+/// enough that readers follow closely.
+const BATCH: usize = 1 << 20;
+
+/// How a flight of a blob set out: what those who wait for it get.
+pub(super) type Outset = Result<Departed, Unserved>;
+
+/// A blob that is on its way, or has come.
+#[derive(Clone, Debug)]
+pub(super) struct Departed {
+    /// For whom it is fetched: others must be shown to have it first.
+    pub(super) repository: Repository,
+    pub(super) source: Option<SourceName>,
+    pub(super) cargo: Cargo,
+}
+
+/// Where the bytes are to be had.
+#[derive(Clone, Debug)]
+pub(super) enum Cargo {
+    /// Small, here, verified.
+    Whole(Bytes),
+    /// In a file that grows.
+    Growing {
+        file: Arc<File>,
+        size: Option<u64>,
+        growth: Arc<Growth>,
+    },
+    /// Nowhere: each reader has them pass through.
+    Passing {
+        size: Option<u64>,
+        onward: Arc<dyn Onward>,
+    },
+}
+
+/// A reading of the fills. Counts are since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FillUsage {
+    pub in_flight: u64,
+    pub started: u64,
+    pub completed: u64,
+    /// Ended without the blob, by why.
+    pub unavailable: u64,
+    pub mismatched: u64,
+    /// Not stored: the disk was full, or the index could not be written.
+    pub unstored: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    started: AtomicU64,
+    completed: AtomicU64,
+    unavailable: AtomicU64,
+    mismatched: AtomicU64,
+    unstored: AtomicU64,
+    in_flight: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn usage(&self) -> FillUsage {
+        FillUsage {
+            in_flight: self.in_flight.load(Relaxed),
+            started: self.started.load(Relaxed),
+            completed: self.completed.load(Relaxed),
+            unavailable: self.unavailable.load(Relaxed),
+            mismatched: self.mismatched.load(Relaxed),
+            unstored: self.unstored.load(Relaxed),
+        }
+    }
+}
+
+/// Counts a fill for as long as it is in flight, however it ends.
+struct InFlight(Mirror);
+
+impl InFlight {
+    fn enter(mirror: &Mirror) -> Self {
+        mirror.0.counts.started.fetch_add(1, Relaxed);
+        mirror.0.counts.in_flight.fetch_add(1, Relaxed);
+        Self(mirror.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.0.counts.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Ends a growth as failed unless it was ended otherwise: readers of a task that panicked or was stopped
+/// must not wait for ever.
+struct Horizon {
+    growth: Arc<Growth>,
+    size: Option<u64>,
+}
+
+impl Horizon {
+    fn new(size: Option<u64>) -> Self {
+        Self {
+            growth: Arc::default(),
+            size,
+        }
+    }
+
+    /// `written` bytes are in the file.
+    fn advance(&self, written: u64) {
+        self.growth.advance(match self.size {
+            Some(size) => written.min(size.saturating_sub(HELD_BACK.min(size))),
+            None => written.saturating_sub(HELD_BACK),
+        });
+    }
+}
+
+impl Drop for Horizon {
+    fn drop(&mut self) {
+        if self.growth.ended().is_none() {
+            self.growth.end(Ended::Failed("the fill was stopped".into()));
+        }
+    }
+}
+
+impl Mirror {
+    /// Joins the fill of a blob, or starts one for `repository`.
+    pub(super) fn fill(&self, repository: &Repository, digest: &Digest, route: &Route) -> Flight<Outset> {
+        self.0.blobs.join(*digest, |teller| {
+            let flying = Flying {
+                mirror: self.clone(),
+                repository: repository.clone(),
+                digest: *digest,
+                route: route.clone().avoiding(self.0.suspects.of(digest)),
+                teller,
+            };
+            async move {
+                let _in_flight = InFlight::enter(&flying.mirror);
+                flying.run().await;
+            }
+        })
+    }
+
+    fn means(&self) -> Means {
+        let inner = &self.0;
+        Means {
+            pool: inner.pool.clone(),
+            pace: inner.settings.pace.clone(),
+            patience: inner.settings.first_byte,
+            suspects: inner.suspects.clone(),
+        }
+    }
+
+    /// Goes on with the fills that an earlier process left, one after the other. For the start.
+    pub async fn resume_fills(&self) {
+        let unfinished = match self.0.cache.unfinished() {
+            Ok(unfinished) => unfinished,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "unfinished fills cannot be listed");
+                return;
+            }
+        };
+        for left in unfinished {
+            let Ok((_, route)) = self.0.upstreams.route(&left.repository) else {
+                continue;
+            };
+            tracing::info!(digest = %left.digest, repository = %left.repository, have = left.have, "fill resumed");
+            self.fill(&left.repository, &left.digest, &route).landed().await;
+        }
+    }
+}
+
+struct Flying {
+    mirror: Mirror,
+    repository: Repository,
+    digest: Digest,
+    route: Route,
+    teller: Teller<Outset>,
+}
+
+impl Flying {
+    async fn run(self) {
+        if let Err(unserved) = self.fly().await {
+            match unserved.reason {
+                Reason::Untrustworthy => self.mirror.0.counts.mismatched.fetch_add(1, Relaxed),
+                _ => self.mirror.0.counts.unavailable.fetch_add(1, Relaxed),
+            };
+            tracing::warn!(digest = %self.digest, repository = %self.repository, reason = unserved.reason.word(), error = %unserved, "fill failed");
+            self.teller.tell(Err(unserved));
+        }
+    }
+
+    async fn fly(&self) -> Result<(), Unserved> {
+        // A partial file is worth more than a fresh start, so it is looked for before anybody is asked.
+        if let Some((fill, size)) = self.partial().await {
+            return self.to_file(fill, size, None).await;
+        }
+        let mut download = self.download(0);
+        let patience = self.mirror.0.settings.first_byte;
+        download.open(Instant::now() + patience).await?;
+        match download.size() {
+            Some(size) if size <= self.mirror.0.settings.inline_below => self.to_memory(download, size).await,
+            size => match self
+                .mirror
+                .0
+                .cache
+                .begin_fill(&self.repository, &self.digest, size)
+                .await
+            {
+                // An earlier fill may have left a file that the index had not heard of.
+                Ok(fill) => {
+                    let download = (fill.len() == 0).then_some(download);
+                    self.to_file(fill, size, download).await
+                }
+                Err(error) => {
+                    tracing::warn!(digest = %self.digest, error = %chain(&error), "passing through, not stored");
+                    self.pass(download, size);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    fn download(&self, from: u64) -> Download {
+        Download::new(self.route.clone(), self.digest, from, self.mirror.means())
+    }
+
+    fn depart(&self, cargo: Cargo, source: Option<SourceName>) {
+        self.teller.tell(Ok(Departed {
+            repository: self.repository.clone(),
+            source,
+            cargo,
+        }));
+    }
+
+    /// A partial file that an earlier fill left, with the whole blob's size where it is known.
+    async fn partial(&self) -> Option<(Fill, Option<u64>)> {
+        let left = self.mirror.0.cache.partial(&self.digest)?;
+        let fill = self
+            .mirror
+            .0
+            .cache
+            .begin_fill(&self.repository, &self.digest, left.size)
+            .await
+            .ok()?;
+        (fill.len() > 0).then_some((fill, left.size))
+    }
+
+    /// Small content: fetched whole, verified, told, stored. A wrong one is asked for at the next source.
+    async fn to_memory(&self, mut download: Download, size: u64) -> Result<(), Unserved> {
+        // In range: at most `inline_below`.
+        let mut bytes = Vec::with_capacity(size as usize);
+        while let Some(buffer) = download.next().await? {
+            bytes.extend_from_slice(buffer.as_slice());
+        }
+        let source = download.source().map(|source| source.name().clone());
+        let verified = VerifiedBytes::check(self.digest, Bytes::from(bytes)).map_err(|mismatch| {
+            self.mirror
+                .0
+                .suspects
+                .blame(&self.digest, download.contributors());
+            Unserved::new(Reason::Untrustworthy, mismatch.to_string())
+        })?;
+        self.depart(Cargo::Whole(verified.bytes().clone()), source);
+        match self.mirror.0.cache.put_small(&self.repository, verified).await {
+            Ok(()) => self.mirror.0.counts.completed.fetch_add(1, Relaxed),
+            Err(error) => {
+                tracing::warn!(digest = %self.digest, error = %chain(&error), "not stored");
+                self.mirror.0.counts.unstored.fetch_add(1, Relaxed)
+            }
+        };
+        Ok(())
+    }
+
+    /// Nothing can be stored: those who wait, and those who join within the moment, pass through.
+    fn pass(&self, download: Download, size: Option<u64>) {
+        self.mirror.0.counts.unstored.fetch_add(1, Relaxed);
+        let source = download.source().map(|source| source.name().clone());
+        let onward = self.onward(Hasher::new(self.digest.algorithm()), 0, size, Some(download));
+        self.depart(Cargo::Passing { size, onward }, source);
+    }
+
+    fn onward(&self, hasher: Hasher, at: u64, size: Option<u64>, opened: Option<Download>) -> Arc<Pass> {
+        let means = self.mirror.means();
+        Pass::new(self.route.clone(), self.digest, (hasher, at), size, means, opened)
+    }
+
+    /// The fill proper. `download` is absent when there is a partial file to begin with.
+    async fn to_file(
+        &self,
+        mut fill: Fill,
+        size: Option<u64>,
+        download: Option<Download>,
+    ) -> Result<(), Unserved> {
+        let horizon = Horizon::new(size);
+        let file = fill.file();
+        let adopted = fill.len();
+        horizon.advance(adopted);
+        let mut download = match download {
+            Some(download) => download,
+            None => {
+                if size.is_some() {
+                    // What is here can be read at once, whatever the upstream does.
+                    self.depart(
+                        Cargo::Growing {
+                            file: file.clone(),
+                            size,
+                            growth: horizon.growth.clone(),
+                        },
+                        None,
+                    );
+                }
+                if let Err(error) = fill.rehash().await {
+                    fill.discard();
+                    return Err(self.failed(&horizon, Unserved::new(Reason::Unavailable, chain(&error))));
+                }
+                self.download(adopted)
+            }
+        };
+        let source = download.source().map(|source| source.name().clone());
+        self.depart(
+            Cargo::Growing {
+                file,
+                size,
+                growth: horizon.growth.clone(),
+            },
+            source,
+        );
+
+        let mut arrived = Vec::new();
+        let mut ended = gather(&mut download, &mut arrived, BATCH).await;
+        loop {
+            match ended {
+                Ok(Arrived::All) => break,
+                Ok(Arrived::Some) => {}
+                // The partial file stays: the next who asks goes on from there.
+                Err(unserved) => return Err(self.failed(&horizon, unserved)),
+            }
+            let batch = std::mem::take(&mut arrived);
+            // What arrives meanwhile is gathered while this is hashed and written.
+            let write = async {
+                let written = fill.append(batch).await;
+                horizon.advance(fill.len());
+                written
+            };
+            let (written, next) = tokio::join!(write, gather(&mut download, &mut arrived, BATCH));
+            ended = next;
+            match written {
+                Ok(emptied) => reuse(&mut arrived, emptied),
+                Err(error) => {
+                    tracing::warn!(digest = %self.digest, at = fill.len(), error = %chain(&error), "storing stopped, passing through");
+                    self.mirror.0.counts.unstored.fetch_add(1, Relaxed);
+                    let at = fill.len();
+                    let onward = self.onward(fill.hasher(), at, size.or(download.size()), None);
+                    horizon.growth.end(Ended::Detached { at, onward });
+                    fill.discard();
+                    return Ok(());
+                }
+            }
+        }
+        let length = fill.len();
+        match fill.verify() {
+            Ok(verified) => {
+                self.mirror.0.suspects.clear(&self.digest);
+                horizon.growth.end(Ended::Whole(length));
+                match verified.publish().await {
+                    Ok(_) => self.mirror.0.counts.completed.fetch_add(1, Relaxed),
+                    Err(error) => {
+                        tracing::warn!(digest = %self.digest, error = %chain(&error), "not stored");
+                        self.mirror.0.counts.unstored.fetch_add(1, Relaxed)
+                    }
+                };
+                Ok(())
+            }
+            Err(mismatch) => {
+                self.mirror
+                    .0
+                    .suspects
+                    .blame(&self.digest, download.contributors());
+                Err(self.failed(
+                    &horizon,
+                    Unserved::new(Reason::Untrustworthy, mismatch.to_string()),
+                ))
+            }
+        }
+    }
+
+    fn failed(&self, horizon: &Horizon, unserved: Unserved) -> Unserved {
+        horizon.growth.end(Ended::Failed(unserved.message.clone()));
+        unserved
+    }
+}
+
+/// Gives the batch's memory back to the gatherer if that has none of its own.
+fn reuse(arrived: &mut Vec<Buffer>, emptied: Vec<Buffer>) {
+    if arrived.capacity() == 0 {
+        *arrived = emptied;
+    }
+}
