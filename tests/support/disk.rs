@@ -41,7 +41,10 @@ impl Disk {
         let image = image.to_str().expect("temporary paths are text");
         let inodes = inodes.to_string();
         // Without blocks reserved for root, "full" means the same to every user.
-        run("mkfs.ext4", &["-q", "-F", "-m", "0", "-N", &inodes, image]);
+        run(
+            "mkfs.ext4",
+            &["-q", "-F", "-e", "remount-ro", "-m", "0", "-N", &inodes, image],
+        );
         this.mount_with(&["-o", "loop", image]);
         this
     }
@@ -72,6 +75,23 @@ impl Disk {
             "the inodes are not used up: {:?}",
             self.room()
         );
+    }
+
+    /// From now on nothing can be written, as after an error of the medium.
+    pub fn make_read_only(&self) {
+        let mount = self.mount.to_str().expect("temporary paths are text");
+        // By brute force: an orderly remount is refused while files are open for writing.
+        let forced = Command::new("mount")
+            .args(["-o", "remount,ro,force", mount])
+            .status();
+        if forced.is_ok_and(|s| s.success()) {
+            return;
+        }
+        let device = run("findmnt", &["--noheadings", "--output", "SOURCE", mount]);
+        let device = String::from_utf8_lossy(&device.stdout).trim().to_owned();
+        let name = device.trim_start_matches("/dev/");
+        let trigger = format!("/sys/fs/ext4/{name}/trigger_fs_error");
+        fs::write(&trigger, "larder tests").unwrap_or_else(|e| panic!("write {trigger}: {e}"));
     }
 
     /// Gives back what [`Disk::use_up_inodes`] took.

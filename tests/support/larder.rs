@@ -9,6 +9,7 @@ mod folder;
 mod metrics;
 
 pub use config::{Config, Entry};
+pub use folder::Found;
 pub use metrics::Metrics;
 
 use std::{

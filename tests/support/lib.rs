@@ -14,6 +14,7 @@ pub mod larder;
 pub mod process;
 pub mod registry;
 pub mod sequences;
+pub mod stage;
 pub mod upstream;
 pub mod wait;
 

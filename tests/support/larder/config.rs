@@ -105,7 +105,8 @@ impl Config {
         &self.environment
     }
 
-    pub(super) fn to_toml(&self, data: &Path) -> String {
+    /// The text of the file, for data in `data`.
+    pub fn to_toml(&self, data: &Path) -> String {
         let mut text = format!("data_dir = {:?}\n", data.display().to_string());
         let mut line = |key: &str, value: &str| text.push_str(&format!("{key} = {value}\n"));
         for (key, value) in &self.top {

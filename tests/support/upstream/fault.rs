@@ -145,25 +145,22 @@ impl Rule {
         self.played.load(SeqCst)
     }
 
-    fn applies(&self, request: &Request) -> bool {
+    /// Counts the request, if it is one of those meant, and says whether it is one to be hit.
+    fn hits(&self, request: &Request) -> bool {
         if self.kind.is_some_and(|kind| kind != request.kind()) || !request.path.ends_with(&self.path_end) {
             return false;
         }
         let nth = self.seen.fetch_add(1, SeqCst) + 1;
-        let hit = match self.times {
+        match self.times {
             Times::Always => true,
             Times::First(count) => nth <= count,
             Times::Nth(wanted) => nth == wanted,
             Times::After(count) => nth > count,
-        };
-        if hit {
-            self.played.fetch_add(1, SeqCst);
         }
-        hit
     }
 }
 
-/// The rules in force; the first one that applies is played.
+/// The rules in force. Each counts every request it is about; of those that hit, the first one is played.
 #[derive(Default)]
 pub struct Script {
     rules: Mutex<Vec<Rule>>,
@@ -196,9 +193,9 @@ impl Script {
 
     pub(super) fn fault_for(&self, request: &Request) -> Option<Fault> {
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        rules
-            .iter()
-            .find(|rule| rule.applies(request))
-            .map(|rule| rule.fault.clone())
+        let hitting: Vec<&Rule> = rules.iter().filter(|rule| rule.hits(request)).collect();
+        let rule = hitting.first()?;
+        rule.played.fetch_add(1, SeqCst);
+        Some(rule.fault.clone())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{
     ServerConfig,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -26,7 +26,11 @@ impl Tls {
             CertifiedIssuer::self_signed(authority, authority_key).expect("a certificate can be made");
         let key = KeyPair::generate().expect("a key can be made");
         let names = vec!["localhost".to_owned()];
-        let params = CertificateParams::new(names).expect("`localhost` is a valid name");
+        let mut params = CertificateParams::new(names).expect("`localhost` is a valid name");
+        // Not the authority's name: a certificate whose issuer has its own name counts as self-signed.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "scripted upstream");
         let certificate = params
             .signed_by(&key, &authority)
             .expect("a certificate can be signed");

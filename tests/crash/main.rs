@@ -1,0 +1,3 @@
+//! `kill -9` at any moment, and the power of what was written before.
+
+mod kill;

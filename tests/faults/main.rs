@@ -1,0 +1,5 @@
+//! Every fault on every kind of request, at a scripted upstream.
+
+mod matrix;
+mod once;
+mod plays;

@@ -1,0 +1,16 @@
+//! What the mirror promises, at a scripted upstream.
+
+mod abort;
+mod auth;
+mod face;
+mod integrity;
+mod listing;
+mod names;
+mod offline;
+mod ranges;
+mod referrers;
+mod resume;
+mod service;
+mod single_flight;
+mod tags;
+mod visibility;

@@ -1,0 +1,177 @@
+//! Disks that are too small: every pull succeeds, and nothing is left behind.
+
+use tests::{
+    disk::Disk,
+    images::Blob,
+    larder::Larder,
+    stage::{REPOSITORY, Stage, image, quick},
+    upstream::{Settings, Upstream},
+    wait,
+};
+
+const MIB: u64 = 1 << 20;
+
+async fn stage_on(disk: &Disk) -> Stage {
+    let upstream = Settings::default().start().await;
+    let larder = Larder::start_on(quick(&[upstream.url()]), disk.path()).await;
+    Stage { upstream, larder }
+}
+
+fn mib(count: u64) -> usize {
+    usize::try_from(count * MIB).expect("a few MiB")
+}
+
+async fn nothing_left(stage: &Stage, disk: &Disk, blobs: &[&Blob]) {
+    let clean = wait::until("fills to be cleared away", wait::PATIENCE, async || {
+        stage.larder.fills().is_empty().then_some(())
+    });
+    clean.await;
+    for blob in blobs {
+        let files = stage.larder.files_of(&blob.digest);
+        assert!(
+            files.iter().all(|f| f.size == blob.len()),
+            "{files:?}, room {:?}",
+            disk.room()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_blob_larger_than_the_disk_passes_through() {
+    let disk = Disk::tmpfs(10 * MIB, 1000);
+    let stage = stage_on(&disk).await;
+    let (large, small) = (stage.blob(1, mib(20)), stage.blob(2, 300_000));
+    for _ in 0..2 {
+        stage.expect_blob(&large).await;
+        nothing_left(&stage, &disk, &[&large]).await;
+    }
+    // An orphan of 10 MB would keep this out.
+    stage.expect_blob(&small).await;
+    let again = stage.expect_blob(&small).await;
+    assert_eq!(
+        again.headers.text("x-larder-cache"),
+        "hit",
+        "there is room for what fits"
+    );
+    let image = stage.image(5, 200_000);
+    assert_eq!(
+        stage.pull().await.as_deref(),
+        Ok(image.digest()),
+        "new tags still work"
+    );
+}
+
+#[tokio::test]
+async fn sixteen_clients_of_a_blob_larger_than_the_disk() {
+    let disk = Disk::tmpfs(10 * MIB, 1000);
+    let stage = stage_on(&disk).await;
+    let large = stage.blob(1, mib(20));
+    let pulls = (0..16).map(|_| stage.expect_blob(&large));
+    wait::within(
+        "16 pulls",
+        2 * wait::PATIENCE,
+        futures_util::future::join_all(pulls),
+    )
+    .await;
+    nothing_left(&stage, &disk, &[&large]).await;
+    assert!(
+        stage.larder.process().rss() < 96 * MIB,
+        "{}",
+        stage.larder.process().rss()
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_makes_room_or_passes_through() {
+    let disk = Disk::tmpfs(24 * MIB, 1000);
+    let stage = stage_on(&disk).await;
+    let blobs: Vec<Blob> = (0..12).map(|n| stage.blob(n, mib(4))).collect();
+    for blob in &blobs {
+        stage.expect_blob(blob).await;
+    }
+    for blob in &blobs {
+        stage.expect_blob(blob).await;
+    }
+    nothing_left(&stage, &disk, &blobs.iter().collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn without_inodes_pulls_go_on() {
+    let disk = Disk::ext4(64 * MIB, 128);
+    let stage = stage_on(&disk).await;
+    let cached = stage.image(1, 300_000);
+    assert_eq!(stage.pull().await.as_deref(), Ok(cached.digest()));
+    disk.use_up_inodes();
+    assert_eq!(
+        stage.pull().await.as_deref(),
+        Ok(cached.digest()),
+        "what is cached is served"
+    );
+    // New content, of all kinds: a tag, manifests, small blobs, a large one.
+    for seed in 10..14 {
+        let image = image(seed * 10, 300_000);
+        stage.upstream.content().push(REPOSITORY, "v1", &image);
+        for reference in [image.digest()] {
+            assert_eq!(stage.manifest(reference).await.bytes, image.manifest.bytes);
+        }
+        for blob in image.all_blobs() {
+            stage.expect_blob(blob).await;
+        }
+    }
+    assert_eq!(
+        stage.manifest("new").await.status,
+        404,
+        "an unknown tag is still unknown"
+    );
+    stage.upstream.content().push("team/new", "v1", &cached);
+    let pulled = tests::sequences::skopeo(stage.larder.address(), "registry.test", "team/new", "v1").await;
+    assert_eq!(pulled.as_deref(), Ok(cached.digest()), "a cold tag");
+    disk.give_back_inodes();
+    let blob = stage.blob(99, 300_000);
+    let stored = wait::until("content to be stored again", 2 * wait::PATIENCE, async || {
+        let answer = stage.expect_blob(&blob).await;
+        (answer.headers.text("x-larder-cache") == "hit").then_some(())
+    });
+    stored.await;
+}
+
+#[tokio::test]
+async fn starts_on_a_disk_that_is_full() {
+    let disk = Disk::ext4(32 * MIB, 4000);
+    let mut stage = stage_on(&disk).await;
+    let image = stage.image(1, 300_000);
+    assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
+    stage.larder.stop().await;
+    let ballast = disk.path().join("ballast.bin");
+    // Fails when the disk is full, which is what is wanted.
+    let _ = std::fs::write(&ballast, vec![1; mib(40)]);
+    assert!(disk.room().bytes < 65536, "{:?}", disk.room());
+    stage.larder.resume().await;
+    assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
+    let new = stage.blob(9, mib(1));
+    stage.expect_blob(&new).await;
+    std::fs::remove_file(ballast).expect("the ballast is there");
+    let stored = wait::until("content to be stored again", 2 * wait::PATIENCE, async || {
+        let answer = stage.expect_blob(&new).await;
+        (answer.headers.text("x-larder-cache") == "hit").then_some(())
+    });
+    stored.await;
+}
+
+#[tokio::test]
+async fn a_data_folder_that_became_read_only_still_serves() {
+    let disk = Disk::ext4(32 * MIB, 4000);
+    let stage = stage_on(&disk).await;
+    let image = stage.image(1, 300_000);
+    assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
+    disk.make_read_only();
+    assert_eq!(
+        stage.pull().await.as_deref(),
+        Ok(image.digest()),
+        "what is cached is served"
+    );
+    let new = stage.blob(9, mib(2));
+    stage.expect_blob(&new).await;
+    let upstream: &Upstream = &stage.upstream;
+    assert!(!upstream.log().gets_of(&new.digest).is_empty());
+}

@@ -1,0 +1,4 @@
+//! Too little of everything: bytes, inodes, memory.
+
+mod disk;
+mod memory;
