@@ -14,7 +14,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Mirror, Outcome, Reason, Unserved, flights::Flight, route::Route, upstream::Upstream};
+use super::{
+    Mirror, Outcome, Reason, Unserved,
+    flights::Flight,
+    route::{Outlook, Route},
+    upstream::Upstream,
+};
 use crate::{
     cache::TagRecord,
     oci::{Manifest, Reference, Repository, Tag},
@@ -85,8 +90,13 @@ impl Mirror {
             self.pass_gate(repository, &cached.manifest, route).await?;
             return Ok(cached);
         }
+        // Whoever failed a moment ago is asked in the background: nobody waits for a probe.
+        let patience = match route.outlook() {
+            Outlook::Up | Outlook::Unknown => self.0.settings.revalidation,
+            Outlook::Doubtful | Outlook::Down => Duration::ZERO,
+        };
         let flight = self.revalidate(repository, tag, record, route);
-        let deadline = flight.patience(self.0.settings.revalidation);
+        let deadline = flight.patience(patience);
         match flight.told(deadline).await {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(unserved)) if unserved.reason == Reason::NotFound => Err(unserved),

@@ -153,3 +153,6 @@ impl Mirror {
 }
 
 pub use fill::FillUsage;
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ pub(super) enum Outlook {
     Up,
     /// Nothing is known.
     Unknown,
+    /// It failed, and may be tried again.
+    Doubtful,
     /// No source would even be tried.
     Down,
 }
@@ -70,8 +72,9 @@ impl Route {
         for source in self.sources.iter() {
             match source.health() {
                 Health::Closed { answered: Some(ago) } if ago < ANSWER_COUNTS => return Outlook::Up,
-                Health::Closed { .. } | Health::HalfOpen => outlook = Outlook::Unknown,
-                Health::Open { .. } => {}
+                Health::Closed { .. } => outlook = Outlook::Unknown,
+                Health::HalfOpen if outlook == Outlook::Down => outlook = Outlook::Doubtful,
+                Health::HalfOpen | Health::Open { .. } => {}
             }
         }
         outlook
