@@ -4,11 +4,7 @@
 //! `[[upstream]]` entries are keyed by their names before the layers are merged, so that an entry changes
 //! the built-in one of the same name field by field.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::collections::BTreeMap;
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -17,7 +13,7 @@ use figment::{
 
 use super::{
     Origin, environment,
-    locate::{Step, line_of},
+    file::{self, File, FileChoice},
     path::{KeyPath, Part},
     problem::{Place, Problem},
 };
@@ -26,36 +22,12 @@ use crate::oci::UpstreamName;
 const DEFAULTS: &str = include_str!("defaults.toml");
 const BUILT_IN: &str = include_str!("builtin.toml");
 
-/// Which file is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileChoice {
-    /// This one; that it is not there is a mistake.
-    Named(PathBuf),
-    /// The first of these that exists; none is fine.
-    FirstOf(Vec<PathBuf>),
-}
-
-impl FileChoice {
-    /// `./larder.toml`, else `/etc/larder/larder.toml`.
-    pub fn usual() -> Self {
-        Self::FirstOf(vec!["larder.toml".into(), "/etc/larder/larder.toml".into()])
-    }
-}
-
 /// What a configuration is made from, besides what is compiled in.
 #[derive(Clone, Debug)]
 pub struct Inputs {
     pub file: FileChoice,
     /// All environment variables; those that do not concern us are ignored.
     pub environment: BTreeMap<String, String>,
-}
-
-/// The file as it was read.
-pub(super) struct File {
-    pub(super) path: Arc<Path>,
-    text: String,
-    /// Names of the `[[upstream]]` entries in their order.
-    upstreams: Vec<String>,
 }
 
 /// The merged tree, and what is needed to tell where a value in it came from.
@@ -86,7 +58,7 @@ impl Layers {
     pub(super) fn read(inputs: &Inputs, problems: &mut Vec<Problem>) -> Self {
         let mut defaults = compiled_in(DEFAULTS);
         let template = defaults.remove("upstream-defaults");
-        let (mut file_tree, mut file) = read_file(&inputs.file, problems);
+        let (mut file_tree, mut file) = file::read(&inputs.file, problems);
         let mut typing = defaults.clone();
         typing.extend(
             template
@@ -180,82 +152,9 @@ impl Layers {
     }
 }
 
-impl File {
-    fn origin(&self, path: &KeyPath) -> Origin {
-        let steps: Option<Vec<Step<'_>>> = path
-            .parts()
-            .iter()
-            .map(|part| match part {
-                Part::Key(key) => Some(Step::Key(key)),
-                Part::Element(number) => Some(Step::Element(*number)),
-                Part::Named(name) => self.upstreams.iter().position(|n| n == name).map(Step::Element),
-            })
-            .collect();
-        Origin::File {
-            path: self.path.clone(),
-            line: steps.and_then(|steps| line_of(&self.text, &steps)),
-        }
-    }
-}
-
 fn compiled_in(text: &str) -> Dict {
     // A test reads both documents: this cannot fail in a binary that was tested.
     toml::from_str(text).unwrap_or_default()
-}
-
-fn read_file(choice: &FileChoice, problems: &mut Vec<Problem>) -> (Dict, Option<File>) {
-    let (paths, must_exist) = match choice {
-        FileChoice::Named(path) => (std::slice::from_ref(path), true),
-        FileChoice::FirstOf(paths) => (paths.as_slice(), false),
-    };
-    for path in paths {
-        let place = Place::Elsewhere(format!("file {}", path.display()));
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !must_exist => continue,
-            Err(e) => {
-                problems.push(Problem {
-                    what: format!("the configuration file cannot be read: {e}"),
-                    place,
-                    allowed: Some("a TOML file in UTF-8 that this user may read".into()),
-                    remedy: "check the path and its permissions".into(),
-                });
-                return (Dict::new(), None);
-            }
-        };
-        let tree = toml::from_str(&text).unwrap_or_else(|e| {
-            problems.push(syntax(path, &text, &e));
-            Dict::new()
-        });
-        let file = File {
-            path: path.as_path().into(),
-            text,
-            upstreams: Vec::new(),
-        };
-        return (tree, Some(file));
-    }
-    (Dict::new(), None)
-}
-
-fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Problem {
-    let place = match error.span() {
-        Some(span) => {
-            let before = text.get(..span.start).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            format!("file {}:{line}:{column}", path.display())
-        }
-        None => format!("file {}", path.display()),
-    };
-    Problem {
-        what: format!(
-            "the file is not TOML: {}",
-            error.message().trim().replace('\n', "; ")
-        ),
-        place: Place::Elsewhere(place),
-        allowed: None,
-        remedy: "mend that line; the rest of the file was not looked at".into(),
-    }
 }
 
 /// Turns the list `upstream` of a layer into a table by name. Returns the names in the list's order, with
