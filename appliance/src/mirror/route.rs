@@ -10,8 +10,9 @@ use crate::{
     source::{Fault, Health, Source, SourceError, SourceName},
 };
 
-/// An answer so long ago says nothing about the upstream's health any more.
-const ANSWER_COUNTS: Duration = Duration::from_secs(30);
+/// An answer longer ago than this says nothing about the upstream's health any more. Short, because it
+/// decides whether a manifest is served whose blobs are still to come; asking costs one HEAD.
+const ANSWER_COUNTS: Duration = Duration::from_secs(5);
 
 /// The least time an attempt is given when several sources share one deadline.
 const ATTEMPT_MIN: Duration = Duration::from_secs(1);

@@ -54,7 +54,7 @@ async fn play(abort: Abort, place: usize) {
         _ => None,
     };
     let bed = Bed::with(vec![Scripted::new("one")], |options: &mut Options| {
-        options.max_bytes = limit
+        options.max_bytes = limit;
     })
     .await;
     let digest = bed.source.hold(bytes.clone());
