@@ -10,6 +10,11 @@
 //! | [`fresh`] | times of tags that are not worth a write each |
 //! | [`read`] | looking things up |
 //!
+//! Every commit saves redb's allocator state (quick repair). Measured on a machine of two busy cores with
+//! 300 000 rows, 128 MiB: opening after a kill took 70 ms instead of 265 ms with the file in memory (without,
+//! all of the file is read, from a slow disk if need be), for 8 ms instead of 3 ms per commit of one row. The
+//! whole process with 200 000 inline blobs, just written: 12 MiB resident.
+//!
 //! Promises: reads never wait for the writer's transactions; when the index is opened anew they wait for
 //! that at most [`PATIENCE`]. An index that cannot be written can still be read. Must not know: files other
 //! than its own, except that it unlinks a blob after its row.
