@@ -46,6 +46,7 @@ pub(crate) struct Backing {
     /// All blocks of the file and the ballast are allocated, as far as the filesystem can.
     whole: AtomicBool,
     fenced: AtomicBool,
+    retired: AtomicBool,
 }
 
 impl Backing {
@@ -61,6 +62,7 @@ impl Backing {
             length: AtomicU64::new(length),
             whole: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
             path,
         };
         backing.allocate();
@@ -77,9 +79,14 @@ impl Backing {
         self.whole.load(Acquire)
     }
 
-    /// No call gets through any more.
+    /// No change gets through any more; reads do.
     pub(crate) fn fence(&self) {
         self.fenced.store(true, Release);
+    }
+
+    /// No read gets through either: another database is about to use pages again that are free to it.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Release);
     }
 
     /// The length of the index's file, in bytes.
@@ -89,7 +96,7 @@ impl Backing {
 
     fn check(&self) -> io::Result<()> {
         if self.fenced.load(Acquire) {
-            return Err(io::Error::other("the index was reopened"));
+            return Err(reopened());
         }
         Ok(())
     }
@@ -128,6 +135,10 @@ impl Backing {
     }
 }
 
+fn reopened() -> io::Error {
+    io::Error::other("the index was opened anew")
+}
+
 /// The backing as redb sees it.
 #[derive(Debug)]
 pub(crate) struct Backend(pub(crate) Arc<Backing>);
@@ -139,6 +150,9 @@ impl StorageBackend for Backend {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let it = &self.0;
+        if it.retired.load(Acquire) {
+            return Err(reopened());
+        }
         it.disk.read_at(&it.file, &it.path, out, offset)
     }
 
