@@ -33,7 +33,7 @@ enum Quick {
 #[test]
 #[ignore = "figures: takes a minute"]
 fn opening_a_large_index_after_a_kill() {
-    let rows = 1_000_000;
+    let rows = 300_000;
     for quick in [Quick::No, Quick::Yes] {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("index");
