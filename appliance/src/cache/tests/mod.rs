@@ -6,7 +6,6 @@
 mod crash;
 pub(super) mod disk_full;
 mod faults;
-mod measure;
 mod model;
 mod plain;
 
