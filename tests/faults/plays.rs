@@ -19,7 +19,7 @@ const STORM: usize = 12;
 
 /// The faults of CLIENTS.md, each with the name it is reported by.
 pub(crate) fn all() -> Vec<Fault> {
-    // Years ahead: what a registry says whose clock, or ours, is wrong. It has to be bounded.
+    // Years ahead: what a registry says whose clock, or ours, is wrong. It may not hang anyone.
     let date = "Wed, 21 Oct 2037 07:28:00 GMT".to_owned();
     vec![
         Fault::Challenge,

@@ -143,15 +143,12 @@ async fn starts_on_a_disk_that_is_full() {
     let image = stage.image(1, 300_000);
     stage.cache(&image).await;
     stage.larder.stop().await;
-    let ballast = disk.path().join("ballast.bin");
-    // Fails when the disk is full, which is what is wanted.
-    let _ = std::fs::write(&ballast, vec![1; mib(40)]);
-    assert!(disk.room().bytes < MIB, "{:?}", disk.room());
+    disk.use_up_bytes();
     stage.larder.resume().await;
     assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
     let new = stage.blob(9, mib(3));
     stage.expect_blob(&new).await;
-    std::fs::remove_file(ballast).expect("the ballast is there");
+    disk.give_back_bytes();
     let stored = wait::until("content to be stored again", 2 * wait::PATIENCE, async || {
         let answer = stage.expect_blob(&new).await;
         (answer.headers.text("x-larder-cache") == "hit").then_some(())
