@@ -101,6 +101,12 @@ impl Download {
         }
     }
 
+    /// The same of a blob whose size is known already.
+    #[must_use]
+    pub(super) fn of_size(self, size: Option<u64>) -> Self {
+        Self { size, ..self }
+    }
+
     /// The whole blob's size in bytes, once a source has said it.
     pub(super) fn size(&self) -> Option<u64> {
         self.size
