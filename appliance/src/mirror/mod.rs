@@ -45,6 +45,7 @@ use crate::{
     cache::Cache,
     clock::Clock,
     memory::Pool,
+    metrics::Metrics,
     oci::{Digest, Reference, Repository},
 };
 
@@ -96,7 +97,7 @@ struct Inner {
     absent_blobs: negative::Absent,
     gate: gate::Gate,
     suspects: Arc<suspects::Suspects>,
-    counts: fill::Counts,
+    metrics: Arc<Metrics>,
 }
 
 impl Mirror {
@@ -107,6 +108,7 @@ impl Mirror {
         pool: Pool,
         clock: Clock,
         settings: Settings,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self(Arc::new(Inner {
             upstreams,
@@ -124,7 +126,7 @@ impl Mirror {
             recent_listings: listing::Recent::default(),
             gate: gate::Gate::default(),
             suspects: Arc::default(),
-            counts: fill::Counts::default(),
+            metrics,
         }))
     }
 
@@ -145,14 +147,7 @@ impl Mirror {
     pub fn cache(&self) -> &Cache {
         &self.0.cache
     }
-
-    /// Fills in flight, and how earlier ones ended.
-    pub fn fills(&self) -> FillUsage {
-        self.0.counts.usage()
-    }
 }
-
-pub use fill::FillUsage;
 
 #[cfg(test)]
 mod tests;
