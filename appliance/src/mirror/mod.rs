@@ -19,12 +19,15 @@ mod error;
 mod fill;
 mod flights;
 mod gate;
+mod inventory;
 mod listing;
 mod manifest;
 mod names;
 mod negative;
 mod pace;
 mod pass;
+mod platform;
+mod pull;
 mod route;
 mod suspects;
 mod upstream;
@@ -35,10 +38,12 @@ use std::{sync::Arc, time::Duration};
 pub use crate::metrics::Outcome;
 pub use blob::{BlobAnswer, BlobContent};
 pub use error::{Reason, Unserved};
+pub use inventory::{Completeness, Kept};
 pub use listing::{ReferrersAnswer, TagsAnswer};
 pub use manifest::ManifestAnswer;
 pub use names::{Names, Unresolved};
 pub use pace::Pace;
+pub use pull::{BlobState, Progress, PullError};
 pub use upstream::{Access, OpenUpstreams, Upstream, Upstreams};
 
 use crate::{

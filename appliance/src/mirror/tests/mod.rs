@@ -2,6 +2,7 @@
 
 mod aborts;
 mod policy;
+mod pull;
 mod source;
 
 use std::{sync::Arc, time::Duration};
