@@ -16,6 +16,9 @@ use larder::{
     telemetry::{Reader, Telemetry},
 };
 
+/// Threads for what blocks: hashing, writing, cold reads. More of them would only queue at the disk.
+const BLOCKING_THREADS: usize = 64;
+
 fn main() -> ExitCode {
     let line = Line::parse();
     let environment = environment();
@@ -65,7 +68,11 @@ fn start(config: Config, reader: Reader) -> ExitCode {
         Ok(telemetry) => telemetry,
         Err(e) => return fail(&chain(&e)),
     };
-    let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let result = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+    {
         Ok(runtime) => {
             let result = runtime.block_on(serve::run(config)).map_err(|e| chain(&e));
             // A blocking task that hangs on a dying disk must not hold up the end.

@@ -1,9 +1,13 @@
 //! Tokens and redirects: who is told what.
 
+use std::net::Ipv4Addr;
+
 use tests::{
     stage::{REPOSITORY, Stage, TAG},
-    upstream::{Auth, Fault, Kind, Settings, Upstream},
+    upstream::{Auth, Fault, Kind, Settings},
 };
+
+const OTHER_HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 fn with_password(config: tests::larder::Config) -> tests::larder::Config {
     config
@@ -81,7 +85,7 @@ async fn a_wrong_password_is_a_reason_and_not_a_loop() {
 
 #[tokio::test]
 async fn a_foreign_realm_gets_no_password() {
-    let foreign = Upstream::start().await;
+    let foreign = Settings::default().host(OTHER_HOST).start().await;
     let auth = Auth::basic("user", "secret").realm(foreign.address());
     let stage = Stage::with(Settings::default().auth(auth), with_password).await;
     stage.image(1, 1000);
@@ -133,7 +137,7 @@ async fn a_token_that_says_it_ran_out_in_1970_is_used() {
 
 #[tokio::test]
 async fn authorization_is_not_carried_to_another_host() {
-    let elsewhere = Upstream::start().await;
+    let elsewhere = Settings::default().host(OTHER_HOST).start().await;
     let stage = Stage::with(Settings::default().auth(Auth::anonymous()), |c| c).await;
     let blob = stage.blob(1, 100_000);
     elsewhere.content().push_blob(REPOSITORY, &blob);

@@ -72,7 +72,6 @@ async fn an_upstream_that_is_not_configured_is_unknown_at_once() {
     for path in [
         format!("/v2/{REPOSITORY}/manifests/{TAG}?ns=unknown.test"),
         format!("/v2/{REPOSITORY}/manifests/{TAG}?ns={elsewhere}"),
-        format!("/v2/unknown.test/{REPOSITORY}/manifests/{TAG}"),
         format!("/v2/{REPOSITORY}/blobs/sha256:{}?ns=unknown.test", "0".repeat(64)),
         format!("/v2/{REPOSITORY}/tags/list?ns=unknown.test"),
     ] {
@@ -83,7 +82,7 @@ async fn an_upstream_that_is_not_configured_is_unknown_at_once() {
             "{path}"
         );
     }
-    // `ns` is looked up, never dialled; and a name that isn't configured is not the default's business.
+    // `ns` is looked up, never dialled, nor is it the default's business.
     assert_eq!(upstream.log().all().len(), 0, "{}", upstream.log().story());
 }
 

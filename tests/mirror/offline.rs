@@ -59,7 +59,7 @@ async fn a_cached_tag_is_served_when_the_upstream_is_gone() {
     for mode in [Mode::Refusing, Mode::BlackHoled, Mode::Silent] {
         let stage = Stage::with(Settings::default(), always_asking).await;
         let image = stage.image(1, 100_000);
-        assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
+        stage.cache(&image).await;
         stage.upstream.set_mode(mode).await;
         serves_a_stale_tag(&stage, &image).await;
         assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()), "{mode:?}");
@@ -82,7 +82,7 @@ async fn a_cached_tag_is_served_when_the_upstream_fails() {
     for fault in faults {
         let stage = Stage::with(Settings::default(), always_asking).await;
         let image = stage.image(1, 100_000);
-        assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
+        stage.cache(&image).await;
         for kind in [Kind::Ping, Kind::HeadManifest, Kind::GetManifest, Kind::GetBlob] {
             stage.upstream.script().always(kind, fault.clone());
         }
@@ -134,7 +134,7 @@ async fn starts_with_the_wan_gone_and_serves() {
     for mode in [Mode::Refusing, Mode::BlackHoled] {
         let mut stage = Stage::with(Settings::default(), always_asking).await;
         let image = stage.image(1, 1 << 20);
-        assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
+        stage.cache(&image).await;
         stage.upstream.set_mode(mode).await;
         stage.larder.stop().await;
         stage.larder.resume().await;
@@ -190,6 +190,7 @@ async fn a_manifest_is_only_promised_with_all_it_needs() {
     }
     stage.upstream.recover().await;
     stage.pull_at_last(image.digest()).await;
+    stage.settled().await;
     stage.upstream.refuse().await;
     for reference in [TAG, image.digest()] {
         assert_eq!(stage.manifest(reference).await.status, 200, "{reference}");
@@ -204,7 +205,7 @@ async fn an_index_needs_one_platform_and_a_platform_all_of_itself() {
     arm.architecture = Some("arm64".to_owned());
     let both = index(vec![image(20, 50_000), arm]);
     stage.upstream.content().push(REPOSITORY, TAG, &both);
-    assert_eq!(stage.pull().await.as_deref(), Ok(both.digest()));
+    stage.cache(&both).await;
     let other = both.for_architecture("arm64").digest();
     assert_eq!(
         stage.manifest(other).await.status,
@@ -213,6 +214,20 @@ async fn an_index_needs_one_platform_and_a_platform_all_of_itself() {
     );
     stage.upstream.refuse().await;
     assert_eq!(stage.pull().await.as_deref(), Ok(both.digest()), "amd64 is here");
+    // By now the outage is known, not guessed from a single refusal.
+    assert_eq!(stage.pull().await.as_deref(), Ok(both.digest()), "amd64 is here");
     assert_eq!(stage.manifest(other).await.status, 404, "arm64 is not");
     assert_eq!(stage.manifest_head(other).await.status, 404, "arm64 is not");
+}
+
+/// What a client was given in full is not lost by an orderly restart, published or not.
+#[tokio::test]
+async fn a_restart_right_after_a_pull_loses_nothing() {
+    let mut stage = Stage::with(Settings::default(), always_asking).await;
+    let image = stage.image(1, 1 << 20);
+    assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
+    stage.larder.stop().await;
+    stage.upstream.refuse().await;
+    stage.larder.resume().await;
+    stage.pull_at_last(image.digest()).await;
 }

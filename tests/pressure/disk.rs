@@ -47,6 +47,7 @@ async fn a_blob_larger_than_the_disk_passes_through() {
     }
     // An orphan of 10 MB would keep this out.
     stage.expect_blob(&small).await;
+    stage.published(&small.digest).await;
     let again = stage.expect_blob(&small).await;
     assert_eq!(
         again.headers.text("x-larder-cache"),
@@ -100,7 +101,7 @@ async fn without_inodes_pulls_go_on() {
     let disk = Disk::ext4(64 * MIB, 128);
     let stage = stage_on(&disk).await;
     let cached = stage.image(1, 300_000);
-    assert_eq!(stage.pull().await.as_deref(), Ok(cached.digest()));
+    stage.cache(&cached).await;
     disk.use_up_inodes();
     assert_eq!(
         stage.pull().await.as_deref(),
@@ -140,17 +141,14 @@ async fn starts_on_a_disk_that_is_full() {
     let disk = Disk::ext4(32 * MIB, 4000);
     let mut stage = stage_on(&disk).await;
     let image = stage.image(1, 300_000);
-    assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
+    stage.cache(&image).await;
     stage.larder.stop().await;
-    let ballast = disk.path().join("ballast.bin");
-    // Fails when the disk is full, which is what is wanted.
-    let _ = std::fs::write(&ballast, vec![1; mib(40)]);
-    assert!(disk.room().bytes < 65536, "{:?}", disk.room());
+    disk.use_up_bytes();
     stage.larder.resume().await;
     assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
-    let new = stage.blob(9, mib(1));
+    let new = stage.blob(9, mib(3));
     stage.expect_blob(&new).await;
-    std::fs::remove_file(ballast).expect("the ballast is there");
+    disk.give_back_bytes();
     let stored = wait::until("content to be stored again", 2 * wait::PATIENCE, async || {
         let answer = stage.expect_blob(&new).await;
         (answer.headers.text("x-larder-cache") == "hit").then_some(())
@@ -163,7 +161,7 @@ async fn a_data_folder_that_became_read_only_still_serves() {
     let disk = Disk::ext4(32 * MIB, 4000);
     let stage = stage_on(&disk).await;
     let image = stage.image(1, 300_000);
-    assert_eq!(stage.pull().await.as_deref(), Ok(image.digest()));
+    stage.cache(&image).await;
     disk.make_read_only();
     assert_eq!(
         stage.pull().await.as_deref(),

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use tests::{
     client::Request,
+    images::Blob,
     stage::{Stage, blob_path},
     upstream::Settings,
     wait,
@@ -42,13 +43,7 @@ async fn heavy_sixty_four_clients_cold_and_warm() {
     let size = usize::try_from(24 * MIB).expect("24 MiB");
     let blobs: Vec<_> = (0..4).map(|n| stage.blob(n, size)).collect();
     for round in ["cold", "warm"] {
-        let pulls = (0..64).map(|n| {
-            let blob = &blobs[n % blobs.len()];
-            async move {
-                let (status, digest) = stage_hash(&stage, &blob.digest).await;
-                assert_eq!((status, digest.as_str()), (200, blob.digest.as_str()));
-            }
-        });
+        let pulls = (0..64).map(|n| pull(&stage, &blobs[n % blobs.len()]));
         wait::within("64 pulls", 4 * wait::PATIENCE, join_all(pulls)).await;
         let peak = if is_release() {
             stage.larder.process().peak_rss()
@@ -62,12 +57,13 @@ async fn heavy_sixty_four_clients_cold_and_warm() {
     }
 }
 
-async fn stage_hash(stage: &Stage, digest: &str) -> (u16, String) {
-    stage
+async fn pull(stage: &Stage, blob: &Blob) {
+    let got = stage
         .larder
-        .hash(&blob_path(digest), digest)
+        .hash(&blob_path(&blob.digest), &blob.digest)
         .await
-        .expect("a whole blob")
+        .expect("a whole blob");
+    assert_eq!((got.0, got.1.as_str()), (200, blob.digest.as_str()));
 }
 
 #[tokio::test]

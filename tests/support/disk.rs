@@ -77,6 +77,30 @@ impl Disk {
         );
     }
 
+    /// Takes what room is left, to the last few blocks.
+    pub fn use_up_bytes(&self) {
+        let file = fs::File::create(self.mount.join("ballast.bin")).expect("one more file fits");
+        let mut length = 0;
+        let mut step = 4 << 20;
+        // Allocated and not written: writing would leave what the file system promised itself.
+        while step >= 4096 {
+            match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), length, step) {
+                Ok(()) => length += step,
+                Err(_) => step /= 2,
+            }
+        }
+        assert!(
+            self.room().bytes < 65536,
+            "the bytes are not used up: {:?}",
+            self.room()
+        );
+    }
+
+    /// Gives back what [`Disk::use_up_bytes`] took.
+    pub fn give_back_bytes(&self) {
+        fs::remove_file(self.mount.join("ballast.bin")).expect("the ballast is there");
+    }
+
     /// From now on nothing can be written, as after an error of the medium.
     pub fn make_read_only(&self) {
         let mount = self.mount.to_str().expect("temporary paths are text");

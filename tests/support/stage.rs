@@ -94,9 +94,39 @@ impl Stage {
         sequences::containerd(self.larder.address(), UPSTREAM, REPOSITORY, TAG).await
     }
 
+    /// Waits until nothing is being filled any more: a blob is published shortly after its last byte was
+    /// served.
+    pub async fn settled(&self) {
+        let settled = async || self.larder.fills().is_empty().then_some(());
+        wait::until("fills to be finished", wait::PATIENCE, settled).await;
+    }
+
+    /// Pulls as [`Stage::pull`], which has to succeed, and waits until all of it is published.
+    pub async fn cache(&self, image: &Image) {
+        assert_eq!(
+            self.pull().await.as_deref(),
+            Ok(image.digest()),
+            "{}",
+            self.upstream.log().story()
+        );
+        for blob in image.for_architecture("amd64").all_blobs() {
+            self.published(&blob.digest).await;
+        }
+    }
+
+    /// Waits until a blob is served from the cache.
+    pub async fn published(&self, digest: &str) {
+        let published = async || {
+            let answer = self.larder.get(&blob_path(digest)).await.ok()?;
+            (answer.headers.text("x-larder-cache") == "hit").then_some(())
+        };
+        wait::until("a blob to be served from the cache", wait::PATIENCE, published).await;
+        self.settled().await;
+    }
+
     /// Pulls until it works: for after a fault, while the upstream may still be resting.
     pub async fn pull_at_last(&self, digest: &str) {
-        let pulled = wait::until("a pull to succeed again", 2 * wait::PATIENCE, async || {
+        let pulled = wait::until("a pull to succeed again", 3 * wait::PATIENCE, async || {
             self.pull().await.ok()
         });
         assert_eq!(pulled.await, digest);

@@ -3,9 +3,13 @@
 //! Reads are synchronous and take microseconds; writes are durable when their future resolves and are carried
 //! out even if it is dropped.
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    fmt, io,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use crate::{
     clock::{Clock, Timestamp},
@@ -19,7 +23,7 @@ use super::{
     error::{CacheError, Kind},
     files,
     fill::Fill,
-    index::{Command, Found, Index, Kept, Refresh, State},
+    index::{Command, Found, Index, Kept, Refresh, State, Wrong},
     layout::Layout,
     lock,
     options::Options,
@@ -40,6 +44,7 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) index: Index,
     pub(super) admission: Arc<Admission>,
+    inline_below: u64,
     max_bytes: Option<u64>,
     max_inodes: Option<u64>,
 }
@@ -76,6 +81,7 @@ impl Inner {
         }
         Ok(Self {
             admission: Admission::new(options.max_bytes, options.max_inodes, options.stop),
+            inline_below: options.inline_below,
             max_bytes: options.max_bytes,
             max_inodes: options.max_inodes,
             layout,
@@ -92,9 +98,11 @@ impl Cache {
     pub async fn open(options: Options, clock: Clock) -> Result<Self, CacheError> {
         let dir = options.dir.clone();
         match tokio::task::spawn_blocking(move || Inner::open(options, clock)).await {
-            Ok(inner) => Ok(Self {
-                inner: Arc::new(inner?),
-            }),
+            Ok(inner) => {
+                let inner = Arc::new(inner?);
+                tokio::spawn(adopt_when_lost(inner.index.lost(), Arc::downgrade(&inner)));
+                Ok(Self { inner })
+            }
             Err(error) => Err(CacheError::new("open the cache", &dir.display(), Kind::Io, error)),
         }
     }
@@ -107,6 +115,11 @@ impl Cache {
             .unwrap_or_default()
     }
 
+    /// Blobs smaller than this many bytes are for [`Cache::put_small`], others for [`Cache::begin_fill`].
+    pub fn inline_below(&self) -> u64 {
+        self.inner.inline_below
+    }
+
     pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Presence, CacheError> {
         let inner = &self.inner;
         let size = match inner.index.blob(repository, digest)? {
@@ -114,6 +127,10 @@ impl Cache {
             Found::Hidden => return Ok(Presence::Hidden),
             Found::Inline(bytes) => return Ok(Presence::Here(Content::Inline(bytes))),
             Found::File { size } => size,
+            Found::Damaged => {
+                self.drop_damaged(digest);
+                return Ok(Presence::Absent);
+            }
         };
         match files::open(&inner.disk, &inner.layout, digest, size) {
             Ok(files::Opened::Blob(blob)) => Ok(Presence::Here(Content::File(blob))),
@@ -131,7 +148,14 @@ impl Cache {
 
     /// A manifest that this repository's upstream has been shown to have.
     pub fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Option<Manifest>, CacheError> {
-        self.inner.index.manifest(repository, digest)
+        match self.inner.index.manifest(repository, digest)? {
+            Some(Ok(manifest)) => Ok(Some(manifest)),
+            Some(Err(Wrong)) => {
+                self.drop_damaged(digest);
+                Ok(None)
+            }
+            None => Ok(None),
+        }
     }
 
     pub fn tag(&self, repository: &Repository, tag: &Tag) -> Result<Option<TagRecord>, CacheError> {
@@ -336,6 +360,12 @@ impl Cache {
         self.inner.index.close().await;
     }
 
+    /// What is damaged is absent, and is fetched again.
+    fn drop_damaged(&self, digest: &Digest) {
+        tracing::error!(%digest, "inline content is not what its digest says: it is dropped");
+        self.inner.index.suggest(Command::Evict { digest: *digest });
+    }
+
     async fn change(
         &self,
         command: Command,
@@ -346,5 +376,16 @@ impl Cache {
         result
             .map(|_| ())
             .map_err(|error| error.during(operation, subject))
+    }
+}
+
+/// An index that was found damaged in use is set aside, and the empty one does not know the blobs: they are
+/// adopted without waiting for the next start. Ends with the cache.
+async fn adopt_when_lost(lost: Arc<Notify>, inner: Weak<Inner>) {
+    loop {
+        lost.notified().await;
+        let Some(inner) = inner.upgrade() else { return };
+        // An error is a panic in it, which was reported where it happened.
+        let _ = tokio::task::spawn_blocking(move || recover(&inner)).await;
     }
 }

@@ -10,7 +10,7 @@ pub struct Options {
     /// The cache's own folder. Created if missing.
     pub dir: PathBuf,
     /// Blobs smaller than this many bytes go into the index and cost no inode (`cache.inline_below`). The
-    /// cache itself stores what it is told to: [`super::Cache::put_small`] or [`super::Cache::begin_fill`].
+    /// cache itself stores what it is told to: see [`super::Cache::inline_below`].
     pub inline_below: u64,
     /// The most bytes of content to hold. `None`: what the filesystem has.
     pub max_bytes: Option<u64>,

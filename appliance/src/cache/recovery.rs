@@ -75,9 +75,6 @@ pub(super) fn recover(inner: &Inner) -> Recovery {
     if !inner.index.is_writable() {
         return run.found;
     }
-    if inner.index.take_adopt() {
-        tracing::info!("the index is new: whole blob files are adopted");
-    }
     let steps = [Step::BlobFiles, Step::BlobRows, Step::Partials, Step::Folder];
     for step in steps {
         let done = match step {

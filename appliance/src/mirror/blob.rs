@@ -74,10 +74,10 @@ impl From<Content> for BlobContent {
 impl Mirror {
     /// A blob for a client that will read it. Starts the fill when it is not here.
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobAnswer, Unserved> {
+        let (_, route) = self.0.upstreams.route(repository)?;
         if let Some(hit) = self.cached_blob(repository, digest) {
             return Ok(hit);
         }
-        let (_, route) = self.0.upstreams.route(repository)?;
         let asked = Reference::Digest(*digest);
         if let Some(unserved) = self.0.absent_blobs.look(repository, &asked) {
             return Err(unserved);
@@ -107,10 +107,10 @@ impl Mirror {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<(Option<u64>, Outcome), Unserved> {
+        let (_, route) = self.0.upstreams.route(repository)?;
         if let Some(hit) = self.cached_blob(repository, digest) {
             return Ok((hit.content.size(), hit.outcome));
         }
-        let (_, route) = self.0.upstreams.route(repository)?;
         let asked = Reference::Digest(*digest);
         if let Some(unserved) = self.0.absent_blobs.look(repository, &asked) {
             return Err(unserved);

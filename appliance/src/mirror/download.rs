@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 
-use super::{Unserved, pace::Pace, route::Route, suspects::Suspects};
+use super::{Reason, Unserved, pace::Pace, route::Route, suspects::Suspects};
 use crate::{
     memory::{Buffer, Permit, Pool},
     oci::Digest,
@@ -67,13 +67,15 @@ pub(super) struct Download {
     room: Option<Permit>,
     /// What has to be dropped because the source could not start in the middle, in bytes.
     skip: u64,
-    /// Where the current attempt began, and how many before it were fruitless.
-    began: u64,
+    /// Where the current attempt began; nothing before the first.
+    began: Option<u64>,
+    /// Attempts in a row that got nowhere, and since when.
     fruitless: u32,
     fruitless_since: Option<Instant>,
     backoff: Backoff,
     rng: fastrand::Rng,
-    errors: Vec<SourceError>,
+    /// Why the last attempt ended.
+    last: Option<Unserved>,
     contributors: Vec<Arc<dyn Source>>,
 }
 
@@ -89,14 +91,20 @@ impl Download {
             stream: None,
             room: None,
             skip: 0,
-            began: from,
+            began: None,
             fruitless: 0,
             fruitless_since: None,
             backoff: Backoff::new(PAUSE.0, PAUSE.1),
             rng: fastrand::Rng::new(),
-            errors: Vec::new(),
+            last: None,
             contributors: Vec::new(),
         }
+    }
+
+    /// The same of a blob whose size is known already.
+    #[must_use]
+    pub(super) fn of_size(self, size: Option<u64>) -> Self {
+        Self { size, ..self }
     }
 
     /// The whole blob's size in bytes, once a source has said it.
@@ -127,7 +135,7 @@ impl Download {
             && known != said
         {
             return Err(Unserved::new(
-                super::Reason::Untrustworthy,
+                Reason::Untrustworthy,
                 format!(
                     "{} says that {digest} has {said} bytes, earlier it was {known}",
                     source.name()
@@ -136,7 +144,7 @@ impl Download {
         }
         self.size = self.size.or(stream.size);
         self.skip = from.saturating_sub(stream.start);
-        self.began = from;
+        self.began = Some(from);
         if !self
             .contributors
             .iter()
@@ -212,7 +220,7 @@ impl Download {
             return None;
         }
         self.position += chunk.len() as u64;
-        if self.position - self.began >= PROGRESS {
+        if self.moved() >= PROGRESS {
             self.fruitless = 0;
             self.fruitless_since = None;
             self.backoff.reset();
@@ -223,7 +231,12 @@ impl Download {
     fn fail(&mut self, error: SourceError) {
         tracing::debug!(digest = %self.digest, at = self.position, error = %crate::source::chain(&error), "download interrupted");
         self.stream = None;
-        self.errors.push(error);
+        self.last = Some(Unserved::from_sources(&[error]));
+    }
+
+    /// Bytes since the current attempt began.
+    fn moved(&self) -> u64 {
+        self.began.map_or(0, |began| self.position - began)
     }
 
     /// Asks again from the byte that was reached, with pauses, until a source sends or it is fruitless.
@@ -231,22 +244,24 @@ impl Download {
         // No permit is held while pausing.
         self.room = None;
         loop {
-            if self.position - self.began < PROGRESS {
+            if self.began.is_some() && self.moved() < PROGRESS {
                 self.fruitless += 1;
                 let since = *self.fruitless_since.get_or_insert_with(Instant::now);
                 if self.fruitless > FRUITLESS_ATTEMPTS || since.elapsed() > FRUITLESS_TIME {
-                    return Err(Unserved::from_sources(&self.errors));
+                    let last = self.last.take();
+                    return Err(last.unwrap_or_else(|| Unserved::out_of_patience(FRUITLESS_TIME)));
                 }
                 tokio::time::sleep(self.backoff.next(&mut self.rng)).await;
             }
             match self.open(Instant::now() + self.means.patience).await {
                 Ok(()) => return Ok(()),
+                Err(unserved) if matches!(unserved.reason, Reason::NotFound | Reason::Denied) => {
+                    return Err(unserved);
+                }
                 Err(unserved) => {
                     tracing::debug!(digest = %self.digest, at = self.position, error = %unserved, "no source to go on from");
-                    if matches!(unserved.reason, super::Reason::NotFound | super::Reason::Denied) {
-                        return Err(unserved);
-                    }
-                    self.began = self.position;
+                    self.began = Some(self.position);
+                    self.last = Some(unserved);
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     memory::Exhausted,
     metrics::FillFailure,
+    oci::{Manifest, Repository},
     source::{Fault, SourceError, chain},
 };
 
@@ -78,6 +79,15 @@ impl Unserved {
             Reason::Unavailable,
             format!("no answer from the upstream within {patience:?}"),
         )
+    }
+
+    /// A manifest that is here, of which something is missing that cannot be had now.
+    pub fn incomplete(repository: &Repository, manifest: &Manifest, why: &str) -> Self {
+        let message = format!(
+            "the cache holds only a part of {}, and the upstream of `{repository}` cannot be reached: {why}",
+            manifest.digest
+        );
+        Self::new(Reason::Incomplete, message)
     }
 
     /// All sources were asked; `errors` is what each said.

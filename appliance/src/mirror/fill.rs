@@ -281,7 +281,7 @@ impl Flying {
                     fill.discard();
                     return Err(self.failed(&horizon, Unserved::new(Reason::Unavailable, chain(&error))));
                 }
-                self.download(adopted)
+                self.download(adopted).of_size(size)
             }
         };
         let source = download.source().map(|source| source.name().clone());

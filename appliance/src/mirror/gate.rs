@@ -42,15 +42,12 @@ impl Mirror {
         if route.outlook() == Outlook::Up || self.is_whole(repository, manifest) {
             return Ok(());
         }
-        let incomplete = || {
-            let message = format!(
-                "the upstream of `{repository}` cannot be reached, and the cache holds only a part of {}",
-                manifest.digest
-            );
-            Err(Unserved::new(Reason::Incomplete, message))
-        };
         if route.outlook() == Outlook::Down {
-            return incomplete();
+            return Err(Unserved::incomplete(
+                repository,
+                manifest,
+                "it failed a moment ago",
+            ));
         }
         let reference = Arc::new(Reference::Digest(manifest.digest));
         let deadline = Instant::now() + self.0.settings.revalidation;
@@ -62,7 +59,7 @@ impl Mirror {
             Ok(_) => Ok(()),
             // It answered: the rest can be had, if it is to be had at all.
             Err(unserved) if matches!(unserved.reason, Reason::NotFound | Reason::Denied) => Ok(()),
-            Err(_) => incomplete(),
+            Err(unserved) => Err(Unserved::incomplete(repository, manifest, &unserved.message)),
         }
     }
 

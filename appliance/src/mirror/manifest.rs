@@ -97,15 +97,33 @@ impl Mirror {
         };
         let flight = self.revalidate(repository, tag, record, route);
         let deadline = flight.patience(patience);
-        match flight.told(deadline).await {
+        let told = flight.clone().told(deadline).await;
+        match told {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(unserved)) if unserved.reason == Reason::NotFound => Err(unserved),
             // No usable answer, or none in time: what was true at last is the best there is.
-            _ => {
-                self.pass_gate(repository, &cached.manifest, route).await?;
+            _ if self.is_whole(repository, &cached.manifest) => {
                 cached.outcome = Outcome::Stale;
                 Ok(cached)
             }
+            Some(Err(unserved)) => Err(Unserved::incomplete(
+                repository,
+                &cached.manifest,
+                &unserved.message,
+            )),
+            // A part of it would have to come from this upstream anyway: it is worth the whole patience.
+            None => match flight
+                .clone()
+                .told(flight.patience(self.0.settings.first_byte))
+                .await
+            {
+                Some(answer) => answer,
+                None => Err(Unserved::incomplete(
+                    repository,
+                    &cached.manifest,
+                    "it does not answer",
+                )),
+            },
         }
     }
 

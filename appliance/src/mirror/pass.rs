@@ -65,7 +65,7 @@ impl Onward for Pass {
             None
         };
         let download = taken.unwrap_or_else(|| {
-            Download::new(self.route.clone(), self.digest, span.start, self.means.clone())
+            Download::new(self.route.clone(), self.digest, span.start, self.means.clone()).of_size(self.size)
         });
         let to_the_end = span.end.is_none() || span.end == self.size;
         let reader = Reader {

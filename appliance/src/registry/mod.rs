@@ -78,7 +78,11 @@ impl Registry {
 
     /// Answers a request. The body of a request is never read: nothing here takes one.
     pub async fn answer<B>(&self, request: &Request<B>, line: &Line) -> Response<Body> {
-        let route = Route::parse(request.uri().path(), request.uri().query());
+        // Before the path is looked at: an upload's path means nothing here, and "unsupported" is the answer.
+        let route = match *request.method() {
+            Method::GET | Method::HEAD => Route::parse(request.uri().path(), request.uri().query()),
+            _ => Err(RegistryError::unsupported(request.method())),
+        };
         let kind = route.as_ref().map_or(Kind::Other, Route::kind);
         let answered = match route {
             Ok(route) => {
@@ -101,9 +105,6 @@ impl Registry {
     }
 
     async fn route(&self, asked: Asked<'_>) -> Result<Response<Body>, RegistryError> {
-        if !matches!(*asked.method, Method::GET | Method::HEAD) {
-            return Err(RegistryError::unsupported(asked.method));
-        }
         match &asked.route.resource {
             Resource::Base => Ok(base(asked.method)),
             Resource::Manifest { name, reference } => self.manifest(&asked, name, reference).await,

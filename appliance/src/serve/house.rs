@@ -89,7 +89,7 @@ impl Record {
             method: self.method.as_str(),
             path: self.uri.path(),
             repository: repository.as_deref(),
-            reference: None,
+            reason: story.and_then(|story| story.reason),
             status: self.status.as_u16(),
             outcome,
             source: story

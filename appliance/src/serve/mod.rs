@@ -6,6 +6,7 @@
 
 mod build;
 mod house;
+mod limits;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -53,6 +54,7 @@ pub enum ServeError {
 
 /// Runs the mirror until a signal ends it.
 pub async fn run(config: Config) -> Result<(), ServeError> {
+    limits::raise_open_files();
     let create = std::fs::create_dir_all(&config.data_dir);
     create.map_err(|source| ServeError::Folder {
         path: config.data_dir.clone(),

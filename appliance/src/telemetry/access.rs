@@ -11,12 +11,12 @@ pub struct Access<'a> {
     pub path: &'a str,
     /// With its upstream: `docker.io/library/alpine`.
     pub repository: Option<&'a str>,
-    /// The tag or digest that was asked for.
-    pub reference: Option<&'a str>,
     pub status: u16,
     pub outcome: Option<Outcome>,
     /// Who supplied the content.
     pub source: Option<&'a str>,
+    /// Why it was not served.
+    pub reason: Option<&'a str>,
     /// Of the body, as far as it was sent.
     pub bytes: u64,
     /// From the request's head to our head.
@@ -35,10 +35,10 @@ impl Access<'_> {
             method = self.method,
             path = self.path,
             repository = self.repository,
-            reference = self.reference,
             status = self.status,
             cache = self.outcome.map(Outcome::as_str),
             source = self.source,
+            reason = self.reason,
             bytes = self.bytes,
             ttfb_ms = millis(self.ttfb),
             duration_ms = millis(self.duration),

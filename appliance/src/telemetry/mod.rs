@@ -154,7 +154,7 @@ mod tests {
             method: "GET",
             path: "/v2/library/alpine/manifests/3.20\n",
             repository: Some("docker.io/library/alpine"),
-            reference: Some("3.20"),
+            reason: None,
             status: 200,
             outcome: Some(Outcome::Hit),
             source: None,

@@ -141,7 +141,7 @@ fn disguise(request: &Request, fault: &Fault, shared: &Shared) -> Answer {
             lie.length = lie.body.len() as u64;
             lie.set_header("Content-Encoding", "gzip");
         }
-        Fault::StaleToken if lie.status == 200 => {
+        Fault::StaleToken if request.target == Target::Token && lie.status == 200 => {
             let mut token: serde_json::Value = serde_json::from_slice(&lie.body).expect("a token is JSON");
             token["issued_at"] = "1970-01-01T00:00:00Z".into();
             token["expires_in"] = 60.into();

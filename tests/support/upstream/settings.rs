@@ -1,6 +1,6 @@
 //! How a scripted upstream is set up; what does not change while it runs.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use super::{Auth, Content, Upstream, tls::Tls};
 
@@ -14,6 +14,7 @@ pub struct Settings {
     pub(super) no_referrers: bool,
     pub(super) tls: Option<Tls>,
     pub(super) wide: bool,
+    pub(super) host: Option<Ipv4Addr>,
     content: Option<Arc<Content>>,
 }
 
@@ -58,6 +59,12 @@ impl Settings {
     /// kilobytes ahead of "received".
     pub fn wide(mut self) -> Self {
         self.wide = true;
+        self
+    }
+
+    /// Listens on this loopback address instead of 127.0.0.1: another host, as far as anyone can tell.
+    pub fn host(mut self, host: Ipv4Addr) -> Self {
+        self.host = Some(host);
         self
     }
 

@@ -46,6 +46,7 @@ pub(crate) struct Backing {
     /// All blocks of the file and the ballast are allocated, as far as the filesystem can.
     whole: AtomicBool,
     fenced: AtomicBool,
+    retired: AtomicBool,
 }
 
 impl Backing {
@@ -61,6 +62,7 @@ impl Backing {
             length: AtomicU64::new(length),
             whole: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
             path,
         };
         backing.allocate();
@@ -77,9 +79,14 @@ impl Backing {
         self.whole.load(Acquire)
     }
 
-    /// No call gets through any more.
+    /// No change gets through any more; reads do.
     pub(crate) fn fence(&self) {
         self.fenced.store(true, Release);
+    }
+
+    /// No read gets through either: another database is about to use pages again that are free to it.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Release);
     }
 
     /// The length of the index's file, in bytes.
@@ -89,7 +96,7 @@ impl Backing {
 
     fn check(&self) -> io::Result<()> {
         if self.fenced.load(Acquire) {
-            return Err(io::Error::other("the index was reopened"));
+            return Err(reopened());
         }
         Ok(())
     }
@@ -128,6 +135,10 @@ impl Backing {
     }
 }
 
+fn reopened() -> io::Error {
+    io::Error::other("the index was opened anew")
+}
+
 /// The backing as redb sees it.
 #[derive(Debug)]
 pub(crate) struct Backend(pub(crate) Arc<Backing>);
@@ -139,6 +150,9 @@ impl StorageBackend for Backend {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let it = &self.0;
+        if it.retired.load(Acquire) {
+            return Err(reopened());
+        }
         it.disk.read_at(&it.file, &it.path, out, offset)
     }
 
@@ -146,12 +160,24 @@ impl StorageBackend for Backend {
         let it = &self.0;
         it.check()?;
         let before = it.length.load(Acquire);
-        // Sparse if it must be: then the ballast is spent when a hole is written to.
+        if length > before {
+            let room = it
+                .disk
+                .allocate(&it.file, &it.path, Extent::Within, before, length - before);
+            if room.is_err_and(|error| matches!(kind_of(&error), Kind::Full(_))) {
+                // Sparse, then. The ballast, which would now lie inside the file where redb may not write for
+                // long, goes back to the filesystem, where any page can have it.
+                it.whole.store(false, Release);
+                it.disk.truncate(&it.file, &it.path, before)?;
+                it.disk.truncate(&it.file, &it.path, length)?;
+                it.length.store(length, Release);
+                tracing::debug!(length, "the index grew without room for all of its blocks");
+                return Ok(());
+            }
+        }
         it.disk.truncate(&it.file, &it.path, length)?;
         it.length.store(length, Release);
-        if !it.allocate() && length > before {
-            tracing::debug!(length, "the index grew without room for all of its blocks");
-        }
+        it.allocate();
         Ok(())
     }
 
@@ -165,5 +191,37 @@ impl StorageBackend for Backend {
         let it = &self.0;
         it.check()?;
         it.with_ballast(|| it.disk.write_at(&it.file, &it.path, data, offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::tests::disk_full::Small;
+
+    #[test]
+    fn on_a_full_disk_the_file_grows_and_a_few_pages_can_be_written() {
+        let Some(disk) = Small::mount("size=10m") else {
+            return;
+        };
+        let path = disk.path().join("index");
+        let file = Disk::real().create(&path).expect("made");
+        let backend = Backend(Backing::new(file, path, Disk::real()).expect("wrapped"));
+        backend.set_len(1 << 20).expect("grown");
+        assert!(backend.0.is_whole());
+        disk.stuff();
+        let page = [7; 4096];
+        for offset in (0..1 << 20).step_by(4096) {
+            backend.write(offset, &page).expect("its blocks were there");
+        }
+        backend.set_len(2 << 20).expect("grown, sparse");
+        assert!(!backend.0.ready_to_grow());
+        for number in 0..40 {
+            // From the end and from the middle: wherever redb finds a free page.
+            let offset = (2 << 20) - 4096 * (1 + 5 * number);
+            backend.write(offset, &page).expect("the ballast's blocks");
+        }
+        disk.unstuff();
+        assert!(backend.0.ready_to_grow());
     }
 }

@@ -227,6 +227,9 @@ impl Command {
             Self::Evict { digest } | Self::Lost { digest, .. } => {
                 let row = blob(tables, digest)?;
                 remove_blob(tables, digest, row)?;
+                // Also those that could not be read.
+                tables.blobs.remove(digest.key())?;
+                tables.inline.remove(digest.key())?;
                 remove_prefix(&mut tables.shown, digest.key())?;
                 remove_prefix(&mut tables.manifests, digest.key())?;
                 if row.is_some_and(|row| row.place == Place::File) {
@@ -344,22 +347,19 @@ fn apply_refresh(
     Ok(())
 }
 
+/// What is known of a blob. A row that cannot be read is as good as none: what comes next replaces it.
 fn blob(tables: &Writing<'_>, digest: &Digest) -> Result<Option<BlobRow>, Failure> {
-    match tables.blobs.get(digest.key())? {
-        Some(value) => Ok(Some(
-            BlobRow::decode(value.value()).ok_or(Failure::Decode("a blob's row"))?,
-        )),
-        None => Ok(None),
+    let row = tables.blobs.get(digest.key())?;
+    let decoded = row.as_ref().and_then(|row| BlobRow::decode(row.value()));
+    if row.is_some() && decoded.is_none() {
+        tracing::error!(%digest, "a blob's row cannot be read: it is replaced");
     }
+    Ok(decoded)
 }
 
 fn fill(tables: &Writing<'_>, digest: &Digest) -> Result<Option<FillRow>, Failure> {
-    match tables.fills.get(digest.key())? {
-        Some(value) => Ok(Some(
-            FillRow::decode(value.value()).ok_or(Failure::Decode("a fill's row"))?,
-        )),
-        None => Ok(None),
-    }
+    let row = tables.fills.get(digest.key())?;
+    Ok(row.and_then(|row| FillRow::decode(row.value())))
 }
 
 fn lookup(tables: &Writing<'_>, repository: &Repository) -> Result<Option<RepositoryId>, Failure> {

@@ -10,6 +10,11 @@
 //! | [`fresh`] | times of tags that are not worth a write each |
 //! | [`read`] | looking things up |
 //!
+//! Every commit saves redb's allocator state (quick repair). Measured on a machine of two busy cores with
+//! 300 000 rows, 128 MiB: opening after a kill took 70 ms instead of 265 ms with the file in memory (without,
+//! all of the file is read, from a slow disk if need be), for 8 ms instead of 3 ms per commit of one row. The
+//! whole process with 200 000 inline blobs, just written: 12 MiB resident.
+//!
 //! Promises: reads never wait for the writer's transactions; when the index is opened anew they wait for
 //! that at most [`PATIENCE`]. An index that cannot be written can still be read. Must not know: files other
 //! than its own, except that it unlinks a blob after its row.
@@ -31,10 +36,7 @@ use std::{
     fs::File,
     sync::{
         Arc,
-        atomic::{
-            AtomicBool, AtomicU64,
-            Ordering::{AcqRel, Relaxed, Release},
-        },
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::Duration,
@@ -43,12 +45,13 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use redb::ReadableDatabase;
+use tokio::sync::Notify;
 
 use crate::{clock::Clock, source::chain};
 
 pub(crate) use command::{Command, Done};
 pub(crate) use fresh::{Kept, Refresh};
-pub(crate) use read::{Found, Sums};
+pub(crate) use read::{Found, Sums, Wrong};
 pub(crate) use rows::Place;
 
 use failure::Failure;
@@ -109,8 +112,8 @@ struct Shared {
     commits: AtomicU64,
     reopens: AtomicU64,
     errors: AtomicU64,
-    /// Blob files are to be adopted: the index was lost.
-    adopt: AtomicBool,
+    /// The index was lost while in use, and blob files are to be adopted.
+    lost: Arc<Notify>,
     /// Readers wait here for another generation.
     turn: (Mutex<()>, Condvar),
     /// Keeps other processes out until the index is closed. `None` while the folder cannot be locked,
@@ -161,10 +164,6 @@ impl Shared {
         self.errors.fetch_add(1, Relaxed);
     }
 
-    fn adopt_wanted(&self) {
-        self.adopt.store(true, Release);
-    }
-
     /// Tells the readers that there is another index.
     fn announce(&self) {
         let _turn = self.turn.0.lock();
@@ -178,6 +177,12 @@ impl Shared {
         });
         let nowhere = Layout::new(std::path::Path::new("/nonexistent"));
         open_memory(&nowhere, &Disk::real()).ok()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.lost.notify_one();
     }
 }
 
@@ -216,7 +221,7 @@ impl Index {
             layout: layout.clone(),
             disk: disk.clone(),
             clock: clock.clone(),
-            adopt: AtomicBool::new(opened.fresh),
+            lost: Arc::default(),
             current: ArcSwap::from_pointee(opened),
             state: ArcSwap::from_pointee(State::Healthy),
             fresh: FreshTags::default(),
@@ -274,9 +279,9 @@ impl Index {
         matches!(self.shared.current.load().mode, Mode::Disk(_))
     }
 
-    /// Whether the index was lost and blob files are to be adopted; asked once.
-    pub(crate) fn take_adopt(&self) -> bool {
-        self.shared.adopt.swap(false, AcqRel)
+    /// Told when the index was lost while in use, and when it ends.
+    pub(crate) fn lost(&self) -> Arc<Notify> {
+        self.shared.lost.clone()
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -33,8 +33,16 @@ pub(crate) enum Found {
     Absent,
     Hidden,
     Inline(Bytes),
-    File { size: u64 },
+    File {
+        size: u64,
+    },
+    /// Inline content that is not what its digest says.
+    Damaged,
 }
+
+/// What is stored is not what it should be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wrong;
 
 /// A fill's row with its repository spelt out.
 #[derive(Clone, Debug)]
@@ -82,11 +90,12 @@ impl Reading<'_> {
         }
     }
 
-    fn inline_bytes(&self, digest: &Digest) -> Result<Bytes, Failure> {
+    /// Inline content, if it is still what its digest says. Hashing it costs microseconds, and a client that
+    /// once got wrong bytes keeps them.
+    fn inline_bytes(&self, digest: &Digest) -> Result<Option<Bytes>, Failure> {
         let bytes = self.inline()?.get(digest.key())?;
-        bytes
-            .map(|bytes| Bytes::copy_from_slice(bytes.value()))
-            .ok_or(Failure::Decode("inline content that is listed and not there"))
+        let bytes = bytes.map(|bytes| Bytes::copy_from_slice(bytes.value()));
+        Ok(bytes.filter(|bytes| Digest::of(digest.algorithm(), bytes) == *digest))
     }
 }
 
@@ -102,7 +111,7 @@ impl Index {
             };
             Ok(match (shown, row.place) {
                 (false, _) => Found::Hidden,
-                (true, Place::Inline) => Found::Inline(index.inline_bytes(digest)?),
+                (true, Place::Inline) => index.inline_bytes(digest)?.map_or(Found::Damaged, Found::Inline),
                 (true, Place::File) => Found::File { size: row.size },
             })
         })
@@ -112,24 +121,28 @@ impl Index {
         self.read("look up the blob", digest, |index| index.blob_row(digest))
     }
 
+    /// The manifest, if it is there, or that what is there is not it.
     pub(crate) fn manifest(
         &self,
         repository: &Repository,
         digest: &Digest,
-    ) -> Result<Option<Manifest>, CacheError> {
+    ) -> Result<Option<Result<Manifest, Wrong>>, CacheError> {
         self.read("look up the manifest", digest, |index| {
             let Some(id) = index.repository(repository)? else {
                 return Ok(None);
             };
-            let Some(media_type) = index.manifests()?.get(shown_key(digest, id).as_slice())? else {
+            let Some(row) = index.manifests()?.get(shown_key(digest, id).as_slice())? else {
                 return Ok(None);
             };
-            Ok(Some(Manifest {
-                digest: *digest,
-                media_type: decode_media_type(media_type.value())
-                    .ok_or(Failure::Decode("a manifest's media type"))?,
-                bytes: index.inline_bytes(digest)?,
-            }))
+            let media_type = decode_media_type(row.value());
+            let manifest = media_type
+                .zip(index.inline_bytes(digest)?)
+                .map(|(media_type, bytes)| Manifest {
+                    digest: *digest,
+                    media_type,
+                    bytes,
+                });
+            Ok(Some(manifest.ok_or(Wrong)))
         })
     }
 

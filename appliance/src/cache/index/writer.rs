@@ -307,7 +307,7 @@ impl Writer {
         match locked.and_then(|()| open_writable(&self.shared.layout, &self.shared.disk, trust)) {
             Ok(opened) => {
                 if opened.fresh {
-                    self.shared.adopt_wanted();
+                    self.shared.lost.notify_one();
                 }
                 self.retry_pause = RETRY.0;
                 self.replace(opened);
@@ -348,7 +348,10 @@ impl Writer {
     }
 
     fn replace(&self, opened: Opened) {
-        self.shared.current.store(Arc::new(opened));
+        let old = self.shared.current.swap(Arc::new(opened));
+        if let Mode::Disk(backing) = &old.mode {
+            backing.retire();
+        }
         self.shared.announce();
     }
 

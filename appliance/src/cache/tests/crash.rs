@@ -264,7 +264,7 @@ async fn a_corrupt_index_is_set_aside_and_the_blobs_are_adopted() {
 }
 
 #[tokio::test]
-async fn damage_that_shows_only_in_use_is_set_aside_then() {
+async fn damage_within_the_index_ends_with_one_that_can_be_written() {
     // The header stays, every tree is nonsense.
     let (bed, name, bytes) = harmed(|index| {
         let mut all = fs::read(index).expect("read");
@@ -293,6 +293,69 @@ async fn damage_that_shows_only_in_use_is_set_aside_then() {
         .expect("stored");
     fill(&cache, &name, &bytes).await.expect("published");
     assert_eq!(seen(&cache, &name, &digest(&bytes)), Some(bytes.to_vec()));
+}
+
+#[tokio::test]
+async fn an_index_that_is_damaged_in_use_is_replaced_and_the_blobs_adopted() {
+    use std::os::unix::fs::FileExt;
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let (name, layer) = (repository("a"), content(1, 100_000));
+    fill(&cache, &name, &layer).await.expect("published");
+    // More than redb keeps in memory, in rows small enough to make many pages of the tree.
+    let contents: Vec<_> = (0..3000).map(|seed| content(seed, 3000)).collect();
+    let puts = contents.iter().map(|bytes| cache.put_small(&name, small(bytes)));
+    for put in futures_util::future::join_all(puts).await {
+        put.expect("stored");
+    }
+    let file = fs::File::options()
+        .write(true)
+        .open(bed.dir.join("index.redb"))
+        .expect("opened");
+    let pages = file.metadata().expect("there").len() / 4096;
+    for page in 1..pages {
+        file.write_all_at(&[0x5A; 4096], page * 4096).expect("harmed");
+    }
+    for bytes in &contents {
+        // Right, absent or an error, never wrong.
+        if let Ok(Presence::Here(Content::Inline(found))) = cache.blob(&name, &digest(bytes)) {
+            assert_eq!(found, bytes);
+        }
+    }
+    until("the blob is adopted by the index that took its place", || {
+        matches!(cache.blob(&name, &digest(&layer)), Ok(Presence::Hidden))
+    })
+    .await;
+    cache.put_small(&name, small(&contents[0])).await.expect("stored");
+    assert!(names(&bed.dir).contains(&"index.redb.corrupt-1".to_owned()));
+}
+
+#[tokio::test]
+async fn inline_content_that_rots_is_never_served() {
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    let (name, document) = (repository("a"), manifest("{\"rot\": \"not yet, not yet\"}"));
+    cache.put_manifest(&name, &document).await.expect("stored");
+    cache.close().await;
+    drop(cache);
+    let index = bed.dir.join("index.redb");
+    let mut all = fs::read(&index).expect("read");
+    let places: Vec<_> = all
+        .windows(document.bytes.len())
+        .enumerate()
+        .filter(|(_, window)| *window == document.bytes)
+        .map(|(at, _)| at)
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        all[at + 5] ^= 1;
+    }
+    fs::write(&index, all).expect("written");
+    let cache = bed.open().await;
+    assert!(cache.manifest(&name, &document.digest).expect("read").is_none());
+    until("it is gone", || cache.stats().blobs == 0).await;
+    cache.put_manifest(&name, &document).await.expect("stored");
+    assert!(cache.manifest(&name, &document.digest).expect("read").is_some());
 }
 
 #[tokio::test]

@@ -5,11 +5,11 @@ use std::{io::Write, process::Command};
 use super::*;
 
 /// A tmpfs of its own, unmounted in the end.
-struct Small(TempDir);
+pub(in crate::cache) struct Small(TempDir);
 
 impl Small {
     /// Mounts one. Where that is not allowed the test fails and says so, unless it was left out on purpose.
-    fn mount(options: &str) -> Option<Self> {
+    pub(in crate::cache) fn mount(options: &str) -> Option<Self> {
         let folder = tempfile::tempdir().expect("folder");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "none"])
@@ -30,12 +30,16 @@ impl Small {
         }
     }
 
+    pub(in crate::cache) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     fn bed(&self) -> Bed {
         Bed::at(&self.0.path().join("cache"))
     }
 
     /// Takes every byte that is left.
-    fn stuff(&self) {
+    pub(in crate::cache) fn stuff(&self) {
         let mut file = fs::File::create(self.0.path().join("stuffing")).expect("made");
         for size in [1 << 16, 4096, 1] {
             while file.write(&vec![1; size]).is_ok_and(|written| written > 0) {}
@@ -44,7 +48,7 @@ impl Small {
         assert_eq!(free, 0, "the disk is full");
     }
 
-    fn unstuff(&self) {
+    pub(in crate::cache) fn unstuff(&self) {
         fs::remove_file(self.0.path().join("stuffing")).expect("removed");
     }
 }

@@ -50,6 +50,22 @@ async fn one_failed_write_or_sync_of_the_index_is_not_noticed() {
 }
 
 #[tokio::test]
+async fn a_page_that_finds_no_room_gets_the_ballast() {
+    // As on a filesystem that copies on write, where allocated blocks do not help.
+    let bed = Bed::new();
+    let cache = bed.open().await;
+    bed.faulty.fail(times(1, Call::Write, "index.redb", Errno::NOSPC));
+    let name = repository("a");
+    cache
+        .put_small(&name, small(&content(2, 100)))
+        .await
+        .expect("stored");
+    let stats = cache.stats();
+    assert_eq!(bed.faulty.failed.load(Relaxed), 1);
+    assert_eq!((stats.counters.reopens, stats.counters.errors), (0, 0));
+}
+
+#[tokio::test]
 async fn a_failed_read_of_the_index_is_tried_again_on_a_new_handle() {
     let bed = Bed::new();
     let cache = bed.open().await;

@@ -4,9 +4,8 @@
 //! leaves. A power cut is the same under another boot id.
 
 mod crash;
-mod disk_full;
+pub(super) mod disk_full;
 mod faults;
-mod measure;
 mod model;
 mod plain;
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::Timestamp;
 
 const REPOSITORIES: u8 = 2;
-const CONTENTS: u8 = 4;
+const CONTENTS: u8 = 2;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -68,7 +68,7 @@ fn name(number: u8) -> Repository {
 }
 
 fn bytes(seed: u8) -> Bytes {
-    content(u64::from(seed), 5000 + 30_000 * usize::from(seed))
+    content(u64::from(seed), 5000 + 60_000 * usize::from(seed))
 }
 
 impl World {
@@ -205,10 +205,10 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 24, max_shrink_iters: 200, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 32, max_shrink_iters: 200, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn whatever_happens_what_was_answered_is_there(steps in prop::collection::vec(step(), 1..20)) {
+    fn whatever_happens_what_was_answered_is_there(steps in prop::collection::vec(step(), 1..32)) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

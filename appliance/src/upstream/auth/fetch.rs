@@ -12,7 +12,11 @@ use tokio::time::Instant;
 
 use super::token::{Scope, Token};
 use crate::upstream::{
-    answer, failure::Failure, operation::Operation, redirect::is_redirect, transport::Transport,
+    answer,
+    failure::{Failure, Kind},
+    operation::Operation,
+    redirect::is_redirect,
+    transport::Transport,
 };
 
 /// The largest answer of a token server, in bytes. Tokens of cloud registries are some kilobytes.
@@ -55,7 +59,15 @@ pub(super) async fn token(
         ));
     }
     if status != StatusCode::OK {
-        return Err(answer::refusal(head.response, "the token server", transport.clock.now()).await);
+        let refusal = answer::refusal(head.response, "the token server", transport.clock.now()).await;
+        return Err(match refusal.kind {
+            // A token server that is not there says nothing about the content.
+            Kind::NotFound => Failure {
+                kind: Kind::Broken,
+                ..refusal
+            },
+            _ => refusal,
+        });
     }
     let bytes = answer::collect(head.response.into_body(), LARGEST).await?;
     let body: Body = serde_json::from_slice(&bytes)

@@ -1,10 +1,61 @@
-//! Figures behind the room's constants. Not run by default: `--run-ignored only`, with optimisation.
+//! Figures behind the index: `cargo bench -p appliance --bench index`.
 
-use std::time::Instant;
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
+use bytes::Bytes;
+use larder::{
+    cache::{Cache, Options, Presence, VerifiedBytes},
+    clock::Clock,
+    oci::{Algorithm, Digest, Repository},
+};
 use redb::{Builder, Database, Durability, TableDefinition};
+use tempfile::TempDir;
 
-use super::*;
+fn main() {
+    opening_a_large_index_after_a_kill();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(a_cache_of_many_small_blobs());
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    Digest::of(Algorithm::Sha256, bytes)
+}
+
+fn repository(path: &str) -> Repository {
+    Repository {
+        upstream: "up.test".parse().expect("valid"),
+        path: path.parse().expect("valid"),
+    }
+}
+
+fn content(seed: u64, length: usize) -> Bytes {
+    let mut bytes = vec![0; length];
+    fastrand::Rng::with_seed(seed).fill(&mut bytes);
+    bytes.into()
+}
+
+fn small(bytes: &Bytes) -> VerifiedBytes {
+    VerifiedBytes::check(digest(bytes), bytes.clone()).expect("its own digest")
+}
+
+async fn open(dir: &Path) -> Cache {
+    let clock = Clock::starting_at(Duration::from_secs(1_800_000_000));
+    Cache::open(Options::new(dir), clock).await.expect("opened")
+}
+
+/// The folder as a process that was killed leaves it.
+fn killed(dir: &Path) -> TempDir {
+    let left = tempfile::tempdir().expect("folder");
+    fs::copy(dir.join("index.redb"), left.path().join("index.redb")).expect("copied");
+    left
+}
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 
@@ -30,10 +81,9 @@ enum Quick {
     No,
 }
 
-#[test]
-#[ignore = "figures: takes a minute"]
+/// What redb's quick repair costs at each commit and saves at an opening after a kill.
 fn opening_a_large_index_after_a_kill() {
-    let rows = 1_000_000;
+    let rows = 300_000;
     for quick in [Quick::No, Quick::Yes] {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("index");
@@ -79,12 +129,11 @@ fn resident() -> String {
         .to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "figures: takes minutes"]
+/// Many small blobs: time, memory, commits, and opening after a kill.
 async fn a_cache_of_many_small_blobs() {
-    let bed = Bed::new();
+    let folder = tempfile::tempdir().expect("folder");
     println!("at the start: {}", resident());
-    let cache = bed.open().await;
+    let cache = open(folder.path()).await;
     println!("empty: {}", resident());
     let name = repository("a");
     let one = Instant::now();
@@ -130,11 +179,11 @@ async fn a_cache_of_many_small_blobs() {
         "looked up in {:?} each, hashing and making the content included",
         started.elapsed() / 100_000
     );
-    let left = crashed(&bed.dir);
+    let left = killed(folder.path());
     cache.close().await;
     drop(cache);
     let started = Instant::now();
-    let cache = Bed::at(left.path()).open().await;
+    let cache = open(left.path()).await;
     println!("opened after a kill in {:?}: {}", started.elapsed(), resident());
     let started = Instant::now();
     println!("{:?} in {:?}", cache.recover().await, started.elapsed());
