@@ -6,7 +6,9 @@ use super::*;
 use crate::{
     api::{BlobState, Mode, Traffic},
     memory::{Pool, PoolUsage},
-    metrics::{CacheReading, EndpointReading, Exposition, LedgerReading, Metrics, Readings},
+    metrics::{
+        CacheReading, EndpointReading, Exposition, LedgerReading, Metrics, Readings, Storing, WanReading,
+    },
     oci::{Algorithm, Digest},
 };
 
@@ -33,8 +35,29 @@ impl Readings for Quiet {
         Vec::new()
     }
 
-    fn cache(&self) -> Option<CacheReading> {
-        None
+    fn wan(&self) -> WanReading {
+        WanReading::default()
+    }
+
+    fn cache(&self) -> CacheReading {
+        CacheReading {
+            blobs: 0,
+            inline: 0,
+            files: 0,
+            manifests: 0,
+            tags: 0,
+            bytes: 0,
+            index_bytes: 0,
+            partials: 0,
+            filling: 0,
+            storing: Storing::Kept,
+            bytes_limit: None,
+            inodes_limit: None,
+            filesystem: None,
+            commits: 0,
+            reopens: 0,
+            errors: 0,
+        }
     }
 
     fn log_lines_dropped(&self) -> u64 {

@@ -88,29 +88,9 @@ places! {
         Denied => "denied",
         RateLimited => "rate-limited",
         Unavailable => "unavailable",
-        Silent => "silent",
+        /// Wrong bytes, or answers that cannot be right.
         Untrustworthy => "untrustworthy",
-        Resting => "resting",
-        Internal => "internal",
-        /// The bytes did not hash to the digest.
-        WrongDigest => "wrong-digest",
-        /// The disk was full, or out of inodes, or read-only.
-        Disk => "disk",
-    }
-}
-
-impl From<crate::source::Fault> for FillFailure {
-    fn from(fault: crate::source::Fault) -> Self {
-        use crate::source::Fault;
-        match fault {
-            Fault::NotFound => Self::NotFound,
-            Fault::Denied => Self::Denied,
-            Fault::Limited { .. } => Self::RateLimited,
-            Fault::Unavailable => Self::Unavailable,
-            Fault::Silent => Self::Silent,
-            Fault::Untrustworthy => Self::Untrustworthy,
-            Fault::Resting { .. } => Self::Resting,
-            Fault::Ours => Self::Internal,
-        }
+        /// This box was out of a resource.
+        Busy => "busy",
     }
 }

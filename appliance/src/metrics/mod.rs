@@ -8,7 +8,6 @@ mod histogram;
 mod labels;
 mod process;
 mod readings;
-mod upstream;
 
 use std::{
     fmt,
@@ -23,10 +22,9 @@ use prometheus_client::registry::Registry;
 
 pub use histogram::Histogram;
 pub use labels::{FillFailure, Kind, Outcome, StatusClass};
-pub use readings::{CacheReading, EndpointReading, LedgerReading, Readings};
-pub use upstream::UpstreamMetrics;
-
-use crate::oci::UpstreamName;
+pub use readings::{
+    CacheReading, EndpointReading, FilesystemReading, LedgerReading, Readings, Storing, WanReading,
+};
 
 /// The media type of [`Exposition::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,8 +39,10 @@ pub struct Metrics {
     first_byte: ByKind<Histogram>,
     bytes_served: AtomicU64,
     fills_in_flight: Arc<AtomicU64>,
+    fills_started: AtomicU64,
+    fills_completed: AtomicU64,
+    fills_unstored: AtomicU64,
     fill_failures: [AtomicU64; FillFailure::ALL.len()],
-    upstreams: upstream::Upstreams,
 }
 
 impl Metrics {
@@ -62,19 +62,25 @@ impl Metrics {
         self.outcomes[kind.place()][outcome.place()].fetch_add(1, Relaxed);
     }
 
-    /// Counts a fill as in flight until the guard is dropped.
+    /// Counts a fill as begun, and as in flight until the guard is dropped.
     pub fn filling(&self) -> Filling {
+        self.fills_started.fetch_add(1, Relaxed);
         self.fills_in_flight.fetch_add(1, Relaxed);
         Filling(self.fills_in_flight.clone())
     }
 
-    pub fn fill_failed(&self, failure: FillFailure) {
-        self.fill_failures[failure.place()].fetch_add(1, Relaxed);
+    /// A fill's content was verified and kept.
+    pub fn fill_completed(&self) {
+        self.fills_completed.fetch_add(1, Relaxed);
     }
 
-    /// An upstream's own counters. Takes a lock: get them once per upstream and keep them.
-    pub fn upstream(&self, name: &UpstreamName) -> Arc<UpstreamMetrics> {
-        self.upstreams.get(name)
+    /// A fill's content went to its readers and was not kept: the disk would not have it.
+    pub fn fill_unstored(&self) {
+        self.fills_unstored.fetch_add(1, Relaxed);
+    }
+
+    pub fn fill_failed(&self, failure: FillFailure) {
+        self.fill_failures[failure.place()].fetch_add(1, Relaxed);
     }
 
     /// The counters in sum, for people.
@@ -93,12 +99,6 @@ impl Metrics {
             hits: outcome(Outcome::Hit) + outcome(Outcome::Revalidated) + outcome(Outcome::Stale),
             misses: outcome(Outcome::Miss) + outcome(Outcome::Fill) + outcome(Outcome::Pass),
             bytes_served: self.bytes_served.load(Relaxed),
-            wan_bytes: self
-                .upstreams
-                .list()
-                .iter()
-                .map(|(_, metrics)| metrics.wan_bytes())
-                .sum(),
             fills_in_flight: self.fills_in_flight.load(Relaxed),
         }
     }
@@ -113,7 +113,6 @@ pub struct Totals {
     /// Manifests and blobs that were not.
     pub misses: u64,
     pub bytes_served: u64,
-    pub wan_bytes: u64,
     pub fills_in_flight: u64,
 }
 
@@ -135,6 +134,7 @@ impl Exposition {
     pub fn new(metrics: Arc<Metrics>, readings: Arc<dyn Readings>) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(families::Counted(metrics)));
+        registry.register_collector(Box::new(families::Upstreams(readings.clone())));
         registry.register_collector(Box::new(families::Read(readings)));
         registry.register_collector(Box::new(families::Process));
         Self(registry)

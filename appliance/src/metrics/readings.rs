@@ -1,6 +1,6 @@
 //! What is asked of the rest of the box when somebody scrapes, instead of being counted all the time.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{
     memory::PoolUsage,
@@ -8,50 +8,104 @@ use crate::{
     source::{Health, SourceName},
 };
 
-/// The state of the box now. Called once per scrape: must not wait for a disk or a network.
+/// The state of the box now. Called once per scrape: must not wait for a network.
 pub trait Readings: fmt::Debug + Send + Sync + 'static {
     fn pool(&self) -> PoolUsage;
 
     fn endpoints(&self) -> Vec<EndpointReading>;
 
+    /// At most one per upstream.
     fn ledger(&self) -> Vec<LedgerReading>;
 
-    /// `None` while the cache is not open.
-    fn cache(&self) -> Option<CacheReading>;
+    fn wan(&self) -> WanReading;
+
+    fn cache(&self) -> CacheReading;
 
     /// Log lines that were dropped since the start.
     fn log_lines_dropped(&self) -> u64;
 }
 
-/// Whether an endpoint is worth asking.
+/// How an endpoint does, and what it gave. Counts are since the start.
 #[derive(Clone, Debug)]
 pub struct EndpointReading {
     pub upstream: UpstreamName,
     pub endpoint: SourceName,
     pub health: Health,
+    /// Bytes of blobs that came from it.
+    pub wan_bytes: u64,
+    /// Calls that were let through to it.
+    pub requests: u64,
+    /// Smoothed time to the head of an answer, once there was one.
+    pub latency: Option<Duration>,
+    /// Failed calls, by what failed.
+    pub faults: Vec<(&'static str, u64)>,
 }
 
 /// What an upstream lets us ask still.
 #[derive(Clone, Debug)]
 pub struct LedgerReading {
     pub upstream: UpstreamName,
-    /// Requests in a window, if the upstream says so.
-    pub limit: Option<u64>,
+    /// Requests in a window.
+    pub limit: u64,
     /// Of them, left.
-    pub remaining: Option<u64>,
+    pub remaining: u64,
 }
 
-/// What the cache holds and may hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What went over the WAN, of all upstreams. Counts are since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WanReading {
+    /// Bytes, headers and encryption included.
+    pub received: u64,
+    pub connections: u64,
+    /// HTTP requests by what was asked.
+    pub requests: Vec<(&'static str, u64)>,
+}
+
+/// What the cache holds, and how it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheReading {
-    pub bytes: u64,
-    pub bytes_limit: u64,
-    pub inodes: u64,
-    pub inodes_limit: u64,
+    /// Whole content: files, inline blobs and manifests.
     pub blobs: u64,
+    /// Of them, in the index.
+    pub inline: u64,
+    pub files: u64,
     pub manifests: u64,
-    /// Since the start.
-    pub evicted_bytes: u64,
-    /// Since the start.
-    pub evicted_images: u64,
+    pub tags: u64,
+    /// Of all content, in files and in the index.
+    pub bytes: u64,
+    pub index_bytes: u64,
+    /// Blobs that began to arrive and are not whole.
+    pub partials: u64,
+    /// Of them, arriving now.
+    pub filling: u64,
+    pub storing: Storing,
+    /// The cache's own limits, if it has any.
+    pub bytes_limit: Option<u64>,
+    pub inodes_limit: Option<u64>,
+    /// `None` when the disk cannot be asked.
+    pub filesystem: Option<FilesystemReading>,
+    /// Durable transactions of the index since the start.
+    pub commits: u64,
+    /// Times the index was opened anew.
+    pub reopens: u64,
+    /// Transactions and openings that failed.
+    pub errors: u64,
+}
+
+/// Whether content is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storing {
+    Kept,
+    /// The disk refuses: content passes through.
+    Refused,
+}
+
+/// The room on the cache's disk, in bytes and inodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilesystemReading {
+    pub bytes: u64,
+    pub free_bytes: u64,
+    /// Zero on a filesystem that does not count them.
+    pub inodes: u64,
+    pub free_inodes: u64,
 }

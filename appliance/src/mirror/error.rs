@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     memory::Exhausted,
+    metrics::FillFailure,
     oci::{Manifest, Repository},
     source::{Fault, SourceError, chain},
 };
@@ -38,6 +39,19 @@ impl Reason {
             Self::Untrustworthy => "upstream-untrustworthy",
             Self::Incomplete => "incomplete-offline",
             Self::Busy { .. } => "busy",
+        }
+    }
+}
+
+impl From<Reason> for FillFailure {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::NotFound => Self::NotFound,
+            Reason::Denied => Self::Denied,
+            Reason::Unavailable | Reason::Incomplete => Self::Unavailable,
+            Reason::RateLimited => Self::RateLimited,
+            Reason::Untrustworthy => Self::Untrustworthy,
+            Reason::Busy { .. } => Self::Busy,
         }
     }
 }

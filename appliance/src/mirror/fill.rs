@@ -3,14 +3,7 @@
 //! The file is the buffer. The task writes what arrives and moves the readers' horizon; it waits for nobody
 //! who reads. The last bytes stay behind the horizon until the digest matches.
 
-use std::{
-    fs::File,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -72,59 +65,6 @@ pub(super) enum Cargo {
     },
 }
 
-/// A reading of the fills. Counts are since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FillUsage {
-    pub in_flight: u64,
-    pub started: u64,
-    pub completed: u64,
-    /// Ended without the blob, by why.
-    pub unavailable: u64,
-    pub mismatched: u64,
-    /// Not stored: the disk was full, or the index could not be written.
-    pub unstored: u64,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    started: AtomicU64,
-    completed: AtomicU64,
-    unavailable: AtomicU64,
-    mismatched: AtomicU64,
-    unstored: AtomicU64,
-    in_flight: AtomicU64,
-}
-
-impl Counts {
-    pub(super) fn usage(&self) -> FillUsage {
-        FillUsage {
-            in_flight: self.in_flight.load(Relaxed),
-            started: self.started.load(Relaxed),
-            completed: self.completed.load(Relaxed),
-            unavailable: self.unavailable.load(Relaxed),
-            mismatched: self.mismatched.load(Relaxed),
-            unstored: self.unstored.load(Relaxed),
-        }
-    }
-}
-
-/// Counts a fill for as long as it is in flight, however it ends.
-struct InFlight(Mirror);
-
-impl InFlight {
-    fn enter(mirror: &Mirror) -> Self {
-        mirror.0.counts.started.fetch_add(1, Relaxed);
-        mirror.0.counts.in_flight.fetch_add(1, Relaxed);
-        Self(mirror.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.0.counts.in_flight.fetch_sub(1, Relaxed);
-    }
-}
-
 /// Ends a growth as failed unless it was ended otherwise: readers of a task that panicked or was stopped
 /// must not wait for ever.
 struct Horizon {
@@ -169,7 +109,7 @@ impl Mirror {
                 teller,
             };
             async move {
-                let _in_flight = InFlight::enter(&flying.mirror);
+                let _in_flight = flying.mirror.0.metrics.filling();
                 flying.run().await;
             }
         })
@@ -215,10 +155,7 @@ struct Flying {
 impl Flying {
     async fn run(self) {
         if let Err(unserved) = self.fly().await {
-            match unserved.reason {
-                Reason::Untrustworthy => self.mirror.0.counts.mismatched.fetch_add(1, Relaxed),
-                _ => self.mirror.0.counts.unavailable.fetch_add(1, Relaxed),
-            };
+            self.mirror.0.metrics.fill_failed(unserved.reason.into());
             tracing::warn!(digest = %self.digest, repository = %self.repository, reason = unserved.reason.word(), error = %unserved, "fill failed");
             self.teller.tell(Err(unserved));
         }
@@ -305,18 +242,18 @@ impl Flying {
         })?;
         self.depart(Cargo::Whole(verified.bytes().clone()), source);
         match self.mirror.0.cache.put_small(&self.repository, verified).await {
-            Ok(()) => self.mirror.0.counts.completed.fetch_add(1, Relaxed),
+            Ok(()) => self.mirror.0.metrics.fill_completed(),
             Err(error) => {
                 tracing::warn!(digest = %self.digest, error = %chain(&error), "not stored");
-                self.mirror.0.counts.unstored.fetch_add(1, Relaxed)
+                self.mirror.0.metrics.fill_unstored();
             }
-        };
+        }
         Ok(())
     }
 
     /// Nothing can be stored: those who wait, and those who join within the moment, pass through.
     fn pass(&self, download: Download, size: Option<u64>) {
-        self.mirror.0.counts.unstored.fetch_add(1, Relaxed);
+        self.mirror.0.metrics.fill_unstored();
         let source = download.source().map(|source| source.name().clone());
         let onward = self.onward(Hasher::new(self.digest.algorithm()), 0, size, Some(download));
         self.depart(Cargo::Passing { size, onward }, source);
@@ -391,7 +328,7 @@ impl Flying {
                 Ok(emptied) => reuse(&mut arrived, emptied),
                 Err(error) => {
                     tracing::warn!(digest = %self.digest, at = fill.len(), error = %chain(&error), "storing stopped, passing through");
-                    self.mirror.0.counts.unstored.fetch_add(1, Relaxed);
+                    self.mirror.0.metrics.fill_unstored();
                     let at = fill.len();
                     let onward = self.onward(fill.hasher(), at, size.or(download.size()), None);
                     horizon.growth.end(Ended::Detached { at, onward });
@@ -406,12 +343,12 @@ impl Flying {
                 self.mirror.0.suspects.clear(&self.digest);
                 horizon.growth.end(Ended::Whole(length));
                 match verified.publish().await {
-                    Ok(_) => self.mirror.0.counts.completed.fetch_add(1, Relaxed),
+                    Ok(_) => self.mirror.0.metrics.fill_completed(),
                     Err(error) => {
                         tracing::warn!(digest = %self.digest, error = %chain(&error), "not stored");
-                        self.mirror.0.counts.unstored.fetch_add(1, Relaxed)
+                        self.mirror.0.metrics.fill_unstored();
                     }
-                };
+                }
                 Ok(())
             }
             Err(mismatch) => {

@@ -21,7 +21,7 @@ use crate::{
 const LIMIT: usize = 8192;
 
 /// How deep indexes of indexes are followed. Real ones are one deep.
-const DEPTH: u32 = 4;
+pub(super) const DEPTH: u32 = 4;
 
 /// Manifests that are known to be whole, so that a hit costs one look-up and not one per layer.
 #[derive(Default)]

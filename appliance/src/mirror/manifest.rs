@@ -127,7 +127,11 @@ impl Mirror {
         }
     }
 
-    fn cached_manifest(&self, repository: &Repository, digest: &crate::oci::Digest) -> Option<Manifest> {
+    pub(super) fn cached_manifest(
+        &self,
+        repository: &Repository,
+        digest: &crate::oci::Digest,
+    ) -> Option<Manifest> {
         self.0.cache.manifest(repository, digest).unwrap_or_else(|error| {
             tracing::warn!(%digest, error = %chain(&error), "the cache cannot be read");
             None

@@ -19,12 +19,15 @@ mod error;
 mod fill;
 mod flights;
 mod gate;
+mod inventory;
 mod listing;
 mod manifest;
 mod names;
 mod negative;
 mod pace;
 mod pass;
+mod platform;
+mod pull;
 mod route;
 mod suspects;
 mod upstream;
@@ -35,16 +38,19 @@ use std::{sync::Arc, time::Duration};
 pub use crate::metrics::Outcome;
 pub use blob::{BlobAnswer, BlobContent};
 pub use error::{Reason, Unserved};
+pub use inventory::{Completeness, Kept};
 pub use listing::{ReferrersAnswer, TagsAnswer};
 pub use manifest::ManifestAnswer;
 pub use names::{Names, Unresolved};
 pub use pace::Pace;
+pub use pull::{BlobState, Progress, PullError};
 pub use upstream::{Access, OpenUpstreams, Upstream, Upstreams};
 
 use crate::{
     cache::Cache,
     clock::Clock,
     memory::Pool,
+    metrics::Metrics,
     oci::{Digest, Reference, Repository},
 };
 
@@ -96,7 +102,7 @@ struct Inner {
     absent_blobs: negative::Absent,
     gate: gate::Gate,
     suspects: Arc<suspects::Suspects>,
-    counts: fill::Counts,
+    metrics: Arc<Metrics>,
 }
 
 impl Mirror {
@@ -107,6 +113,7 @@ impl Mirror {
         pool: Pool,
         clock: Clock,
         settings: Settings,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self(Arc::new(Inner {
             upstreams,
@@ -124,7 +131,7 @@ impl Mirror {
             recent_listings: listing::Recent::default(),
             gate: gate::Gate::default(),
             suspects: Arc::default(),
-            counts: fill::Counts::default(),
+            metrics,
         }))
     }
 
@@ -145,14 +152,7 @@ impl Mirror {
     pub fn cache(&self) -> &Cache {
         &self.0.cache
     }
-
-    /// Fills in flight, and how earlier ones ended.
-    pub fn fills(&self) -> FillUsage {
-        self.0.counts.usage()
-    }
 }
-
-pub use fill::FillUsage;
 
 #[cfg(test)]
 mod tests;

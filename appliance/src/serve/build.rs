@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     config::{Config, Limit, Scope, Size, UpstreamConfig},
     memory::Pool,
+    metrics::Metrics,
     mirror::{Mirror, Names, Pace, Settings, Upstream, Upstreams},
     oci::{RepositoryPath, UpstreamName},
     source::Source,
@@ -134,6 +135,7 @@ pub(super) fn mirror(
     cache: Cache,
     pool: Pool,
     clock: Clock,
+    metrics: Arc<Metrics>,
 ) -> Mirror {
     let configured: HashSet<_> = config
         .upstreams
@@ -156,7 +158,7 @@ pub(super) fn mirror(
             .unwrap_or_default(),
         ..Settings::default()
     };
-    Mirror::new(upstreams, names, cache, pool, clock, settings)
+    Mirror::new(upstreams, names, cache, pool, clock, settings, metrics)
 }
 
 pub(super) fn certificate(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsError> {

@@ -8,7 +8,7 @@ mod build;
 mod house;
 mod limits;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,6 +18,7 @@ use crate::{
     config::Config,
     listen::{ListenError, Listeners, bind},
     memory::Pool,
+    metrics::Metrics,
     registry::Registry,
     source::chain,
     upstream::UpstreamError,
@@ -64,12 +65,20 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
     let cache = Cache::open(build::cache_options(&config), clock.clone())
         .await
         .map_err(ServeError::Cache)?;
+    let metrics = Arc::<Metrics>::default();
     let client = build::client(&config, &clock)?;
     let (upstreams, _endpoints) = build::upstreams(&config, &client)?;
-    let mirror = build::mirror(&config, upstreams, cache.clone(), pool.clone(), clock.clone());
+    let mirror = build::mirror(
+        &config,
+        upstreams,
+        cache.clone(),
+        pool.clone(),
+        clock.clone(),
+        metrics.clone(),
+    );
     let house = House {
         registry: Registry::new(mirror.clone()),
-        metrics: std::sync::Arc::default(),
+        metrics,
     };
 
     let mut listeners = Listeners::default();

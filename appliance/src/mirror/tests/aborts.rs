@@ -122,7 +122,7 @@ async fn play(abort: Abort, place: usize) {
     let usage = bed.mirror.pool().usage();
     assert_eq!(usage.acquired, usage.released, "{abort:?} at {place}");
     assert!(bed.source.blob_gets.load(SeqCst) > 0, "the fault was played");
-    assert_eq!(bed.mirror.fills().in_flight, 0);
+    assert_eq!(bed.metrics.totals().fills_in_flight, 0);
 }
 
 async fn drained(bed: &Bed, answer: super::BlobAnswer) -> Result<(), String> {

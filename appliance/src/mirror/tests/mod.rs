@@ -2,6 +2,7 @@
 
 mod aborts;
 mod policy;
+mod pull;
 mod source;
 
 use std::{sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ use crate::{
     clock::Clock,
     delivery::{Body, BodyError, Delivery, FileBody, Span},
     memory::{Buffer, Pool},
+    metrics::Metrics,
     oci::{Algorithm, Digest, Repository},
     source::Source,
 };
@@ -26,6 +28,7 @@ struct Bed {
     mirror: Mirror,
     source: Arc<Scripted>,
     clock: Clock,
+    metrics: Arc<Metrics>,
     _dir: TempDir,
 }
 
@@ -57,6 +60,7 @@ impl Bed {
             ..Settings::default()
         };
         let upstreams = Upstreams::new([upstream], None);
+        let metrics = Arc::<Metrics>::default();
         let mirror = Mirror::new(
             upstreams,
             Names::new([name.clone()], name),
@@ -64,11 +68,13 @@ impl Bed {
             pool,
             clock.clone(),
             settings,
+            metrics.clone(),
         );
         Self {
             mirror,
             source: sources[0].clone(),
             clock,
+            metrics,
             _dir: dir,
         }
     }
@@ -109,7 +115,7 @@ impl Bed {
     /// Waits until no fill is in flight, and says what is in use of the budget then.
     async fn settled(&self) -> u64 {
         let settled = async {
-            while self.mirror.fills().in_flight > 0 || self.mirror.pool().usage().in_use > 0 {
+            while self.metrics.totals().fills_in_flight > 0 || self.mirror.pool().usage().in_use > 0 {
                 tokio::task::yield_now().await;
             }
         };
