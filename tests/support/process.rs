@@ -99,6 +99,12 @@ impl Program {
                 command.env_remove(key);
             }
         }
+        // The daemon reads its configuration from variables of this prefix; the tests' own are not meant.
+        for (key, _) in std::env::vars_os() {
+            if key.to_string_lossy().starts_with("LARDER_") {
+                command.env_remove(key);
+            }
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
