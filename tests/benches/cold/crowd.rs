@@ -1,6 +1,6 @@
 //! Many clients at once want the same blob, which nobody has yet.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tests::{
     larder::{Config, Larder},
@@ -27,15 +27,18 @@ pub(crate) async fn measure(world: &World) -> Found {
     upstream.log().clear();
 
     let started = Instant::now();
-    let limit = Duration::from_secs(30);
-    let watch = upstream.log().wait_for("first byte", limit, |log| {
-        let sent = log.gets_of(&blob.digest).iter().any(|get| get.sent() > 0);
-        sent.then(Instant::now)
-    });
     let cpu = larder.process().cpu();
-    let (first, times) = tokio::join!(watch, pull_together(larder.address(), &blob, CLIENTS));
+    let times = pull_together(larder.address(), &blob, CLIENTS).await;
     let cpu = larder.process().cpu() - cpu;
 
+    // The upstream's first byte is not sent before it is asked: the delays below are at least the real ones.
+    let asked = upstream
+        .log()
+        .gets_of(&blob.digest)
+        .iter()
+        .map(|get| get.at)
+        .min();
+    let first = asked.expect("the upstream was asked");
     let gets = upstream.log().gets_of(&blob.digest).len();
     let bytes = upstream.log().bytes_of(&blob.digest) as f64 / blob.len() as f64;
     let late: Vec<f64> = times
@@ -52,7 +55,7 @@ pub(crate) async fn measure(world: &World) -> Found {
     table.row(["upstream bytes ÷ blob bytes".to_owned(), format!("{bytes:.4}")]);
     let middle = median(late).unwrap_or_default();
     table.row([
-        "first byte after the upstream's, median / last".to_owned(),
+        "first byte after the upstream was asked, median / last".to_owned(),
         format!("{middle:.1} / {latest:.1} ms"),
     ]);
     table.row(["one direct download".to_owned(), format!("{direct:.2?}")]);
@@ -64,7 +67,11 @@ pub(crate) async fn measure(world: &World) -> Found {
         checks: vec![
             Check::at_most("crowd: upstream GETs", gets as f64, 1.0),
             Check::at_most("crowd: upstream bytes ÷ blob bytes", bytes, 1.0),
-            Check::at_most("crowd: last first byte, ms after the upstream's", latest, 50.0),
+            Check::at_most(
+                "crowd: last first byte, ms after the upstream was asked",
+                latest,
+                50.0,
+            ),
             Check::at_most("crowd: last end ÷ direct download", ratio, 1.05),
         ],
     }

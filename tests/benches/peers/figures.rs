@@ -56,13 +56,28 @@ impl Figures {
         })
     }
 
+    /// How many samples there are.
+    fn rounds(&self, row: &str, server: &str) -> usize {
+        let mine = |key: &&(&'static str, &'static str)| key.0 == row && key.1 == server;
+        self.samples
+            .keys()
+            .find(mine)
+            .map_or(0, |key| self.samples[key].len())
+    }
+
     pub(crate) fn absolute(&self, rows: &[Row], servers: &[Server]) -> Table {
         let names = servers.iter().map(|s| s.name);
         let mut table = Table::new(std::iter::once("row").chain(names));
+        let most = |row: &Row| servers.iter().map(|s| self.rounds(row.name, s.name)).max();
         for row in rows {
             let cells = servers.iter().map(|server| {
-                self.of(row.name, server.name)
-                    .map_or_else(|| "–".to_owned(), |sample| sample.text(row))
+                let Some(sample) = self.of(row.name, server.name) else {
+                    return "–".to_owned();
+                };
+                match self.rounds(row.name, server.name) {
+                    rounds if Some(rounds) == most(row) => sample.text(row),
+                    rounds => format!("{}, {rounds} rounds", sample.text(row)),
+                }
             });
             table.row(std::iter::once(row.name.to_owned()).chain(cells));
         }

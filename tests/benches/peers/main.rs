@@ -59,10 +59,10 @@ async fn compare(options: &Options, started: Instant) {
         server.warm(&fixture, &cast.origin).await;
     }
     fixture.forget_bytes();
-    let seconds = options.seconds(cast.servers.len());
+    let time = options.time(cast.servers.len());
     let (rows, rounds) = (&options.rows, options.rounds);
     eprintln!(
-        "warm after {:.0?}; {} rows, {rounds} rounds of {seconds:.1?}; {}",
+        "warm after {:.0?}; {} rows, {rounds} rounds of {time:?}; {}",
         started.elapsed(),
         rows.len(),
         load()
@@ -76,7 +76,7 @@ async fn compare(options: &Options, started: Instant) {
                     tests::loudly("out of time: the rest is not measured");
                     break 'rows;
                 }
-                let sample = measure(row, &path, server, seconds, cast.folder.path()).await;
+                let sample = measure(row, &path, server, time, cast.folder.path()).await;
                 eprintln!("{row}, round {round}: {}: {}", server.name, sample.text(row));
                 figures.add(row, server.name, sample);
             }
@@ -84,7 +84,7 @@ async fn compare(options: &Options, started: Instant) {
     }
     println!("# Larder beside its peers, warm\n");
     println!(
-        "Medians of {rounds} rounds of {seconds:.1?}; big blob {} MiB; {}.\n",
+        "Medians of {rounds} rounds of {time:?} (where fewer, it says so); big blob {} MiB; {}.\n",
         options.big >> 20,
         load()
     );

@@ -12,7 +12,7 @@ pub(crate) struct Options {
     pub(crate) rounds: u32,
     /// Of the big blob, in bytes.
     pub(crate) big: usize,
-    seconds: f64,
+    seconds: u64,
 }
 
 impl Options {
@@ -30,15 +30,15 @@ impl Options {
                 .collect(),
             rounds: number("LARDER_BENCH_ROUNDS", 3),
             big: big << 20,
-            seconds: number("LARDER_BENCH_SECONDS", 4.0),
+            seconds: number("LARDER_BENCH_SECONDS", 4),
         }
     }
 
-    /// How long each figure is measured.
-    pub(crate) fn seconds(&self, servers: usize) -> Duration {
+    /// How long each figure is measured: whole seconds, as `wrk` wants them.
+    pub(crate) fn time(&self, servers: usize) -> Duration {
         let figures = self.rows.len() * servers * self.rounds as usize;
-        let share = LOAD.as_secs_f64() / figures.max(1) as f64;
-        Duration::from_secs_f64(self.seconds.min(share))
+        let share = LOAD.as_secs() / figures.max(1) as u64;
+        Duration::from_secs(self.seconds.min(share).max(1))
     }
 }
 

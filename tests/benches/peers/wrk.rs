@@ -8,11 +8,10 @@ use crate::{Done, content::accept, rows::Row};
 
 /// Asks for `path` over and over for a time.
 pub(crate) async fn load(server: SocketAddr, path: &str, row: &Row, time: Duration, folder: &Path) -> Done {
-    let whole = time.as_secs_f64().round().max(1.0);
     let finished = Program::new("wrk", "wrk")
         .args(["-t", &row.connections.min(2).to_string()])
         .args(["-c", &row.connections.to_string()])
-        .args(["-d", &format!("{whole}s")])
+        .args(["-d", &format!("{}s", time.as_secs())])
         .args(["--timeout", "20s"])
         .args(["-H", &format!("Accept: {}", accept())])
         .arg(format!("http://{server}{path}"))
