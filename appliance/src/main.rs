@@ -74,7 +74,9 @@ fn start(config: Config, reader: Reader) -> ExitCode {
         .build()
     {
         Ok(runtime) => {
-            let result = runtime.block_on(serve::run(config)).map_err(|e| chain(&e));
+            let result = runtime
+                .block_on(serve::run(config, telemetry.log()))
+                .map_err(|e| chain(&e));
             // A blocking task that hangs on a dying disk must not hold up the end.
             runtime.shutdown_timeout(Duration::from_secs(5));
             result

@@ -6,7 +6,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::tests::{Ran, ran};
-use crate::console::fake;
+use crate::console::{Asker, fake};
 
 /// Serves the fake box in a thread of its own, on the socket of `data_dir` and on a port, which is returned.
 fn start(data_dir: &Path) -> u16 {
@@ -35,7 +35,7 @@ fn start(data_dir: &Path) -> u16 {
 
 fn serve(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static) {
     let answer = hyper::service::service_fn(|request| async {
-        Ok::<_, std::convert::Infallible>(fake::console().answer(request).await)
+        Ok::<_, std::convert::Infallible>(fake::console().answer(request, Asker::Owner).await)
     });
     tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
 }

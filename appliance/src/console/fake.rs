@@ -90,8 +90,8 @@ impl Facts for Box7 {
         Readiness::NotReady("the cache is opening".into())
     }
 
-    fn default_upstream(&self) -> &UpstreamName {
-        &self.0
+    fn default_upstream(&self) -> UpstreamName {
+        self.0.clone()
     }
 
     fn serves(&self, upstream: &UpstreamName) -> bool {

@@ -38,7 +38,7 @@ pub trait Facts: Send + Sync + 'static {
     fn readiness(&self) -> Readiness;
 
     /// Where an image without an upstream is looked for.
-    fn default_upstream(&self) -> &UpstreamName;
+    fn default_upstream(&self) -> UpstreamName;
 
     /// Whether images of this upstream are served.
     fn serves(&self, upstream: &UpstreamName) -> bool;
@@ -57,6 +57,14 @@ pub enum Readiness {
     Ready,
     /// And why not, in words.
     NotReady(String),
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// Somebody on this machine: may also change what the box does.
+    Owner,
+    Anyone,
 }
 
 /// All routes: what is asked by which method.
@@ -89,6 +97,11 @@ impl Route {
             Self::Pull => method == Method::POST,
             _ => method == Method::GET || method == Method::HEAD,
         }
+    }
+
+    /// What changes something is the owner's.
+    fn is_open_to(self, asker: Asker) -> bool {
+        self != Self::Pull || asker == Asker::Owner
     }
 
     const fn methods(self) -> &'static str {

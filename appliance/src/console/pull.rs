@@ -42,7 +42,7 @@ where
         .map_err(|e| refuse(StatusCode::BAD_REQUEST, &format!("read the request: {e}")))?;
     let request: PullRequest = serde_json::from_slice(&body.to_bytes())
         .map_err(|e| refuse(StatusCode::BAD_REQUEST, &format!("read the request: {e}")))?;
-    let image = Image::parse(&request.reference, facts.default_upstream(), |name| {
+    let image = Image::parse(&request.reference, &facts.default_upstream(), |name| {
         facts.serves(name)
     })
     .map_err(|e| refuse(StatusCode::BAD_REQUEST, &chain(&e)))?;

@@ -4,7 +4,7 @@ use http::{HeaderValue, header};
 use http_body_util::{BodyExt as _, Empty};
 
 use super::{
-    AnswerBody, Arc, Body, BoxError, Facts, Method, Operations, Readiness, Request, Response, Route,
+    AnswerBody, Arc, Asker, Body, BoxError, Facts, Method, Operations, Readiness, Request, Response, Route,
     StatusCode,
     answer::{json, refusal, text, whole},
     pull,
@@ -34,7 +34,7 @@ impl Console {
     }
 
     /// The answer to any request.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBody>
+    pub async fn answer<B>(&self, request: Request<B>, asker: Asker) -> Response<AnswerBody>
     where
         B: Body<Error: Into<BoxError>>,
     {
@@ -47,6 +47,12 @@ impl Console {
             let methods = HeaderValue::from_static(route.methods());
             response.headers_mut().insert(header::ALLOW, methods);
             return response;
+        }
+        if !route.is_open_to(asker) {
+            return refusal(
+                StatusCode::FORBIDDEN,
+                "this changes what the box does: ask on the box itself, through its socket or a loopback address",
+            );
         }
         let response = match route {
             Route::Alive => text(StatusCode::OK, "alive"),

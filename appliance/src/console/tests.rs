@@ -7,6 +7,15 @@ use http_body_util::{BodyExt as _, Full};
 use super::*;
 
 async fn ask(method: &str, path: &str, body: &'static str) -> (StatusCode, http::HeaderMap, String) {
+    ask_as(Asker::Owner, method, path, body).await
+}
+
+async fn ask_as(
+    asker: Asker,
+    method: &str,
+    path: &str,
+    body: &'static str,
+) -> (StatusCode, http::HeaderMap, String) {
     let console = fake::console();
     let request = Request::builder()
         .method(method)
@@ -14,7 +23,7 @@ async fn ask(method: &str, path: &str, body: &'static str) -> (StatusCode, http:
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))
         .expect("a request");
-    let (head, body) = console.answer(request).await.into_parts();
+    let (head, body) = console.answer(request, asker).await.into_parts();
     let bytes = body.collect().await.expect("a body").to_bytes();
     (
         head.status,
@@ -41,6 +50,18 @@ async fn every_path_is_answered() {
         assert!(body.contains(says), "{method} {path}: {body}");
     }
     assert!(!Console::owns("/v2/") && !Console::owns("/"));
+}
+
+#[tokio::test]
+async fn only_its_owner_changes_what_the_box_does() {
+    let body = r#"{"reference":"alpine"}"#;
+    let (status, _, answer) = ask_as(Asker::Anyone, "POST", "/api/v1/pull", body).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(answer.contains("on the box itself"), "{answer}");
+    for path in ["/healthz", "/metrics", "/api/v1/status"] {
+        let (status, _, _) = ask_as(Asker::Anyone, "GET", path, "").await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+    }
 }
 
 #[tokio::test]

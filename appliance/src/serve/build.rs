@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::ServeError;
+use super::{ServeError, endpoints::Opened};
 use crate::{
     cache::{Cache, Disk, Options as CacheOptions},
     clock::Clock,
@@ -48,20 +48,19 @@ pub(super) fn client(config: &Config, clock: &Clock) -> Result<Client, ServeErro
     Client::new(options, clock.clone()).map_err(ServeError::Upstream)
 }
 
-/// An endpoint and the upstream that it belongs to, for those who report on it.
-pub(super) type Endpoints = Vec<(UpstreamName, Arc<Endpoint>)>;
-
-pub(super) fn upstreams(config: &Config, client: &Client) -> Result<(Upstreams, Endpoints), ServeError> {
+/// The upstreams, and their endpoints for those who report on them.
+pub(super) fn upstreams(
+    config: &Config,
+    client: &Client,
+    opened: &Opened,
+) -> Result<(Upstreams, Vec<Arc<Endpoint>>), ServeError> {
     let mut endpoints = Vec::new();
     let mut configured = Vec::new();
     for upstream in &config.upstreams {
         let made = client
             .endpoints(&settings(upstream)?)
             .map_err(ServeError::Upstream)?;
-        endpoints.extend(
-            made.iter()
-                .map(|endpoint| (upstream.name.clone(), endpoint.clone())),
-        );
+        endpoints.extend(made.iter().cloned());
         configured.push(Upstream {
             name: upstream.name.clone(),
             sources: made
@@ -75,11 +74,11 @@ pub(super) fn upstreams(config: &Config, client: &Client) -> Result<(Upstreams, 
             },
         });
     }
-    let open = (config.scope == Scope::Open).then(|| {
-        let client = client.clone();
-        Arc::new(move |name: &UpstreamName| opened(&client, name)) as crate::mirror::OpenUpstreams
+    let others = (config.scope == Scope::Open).then(|| {
+        let (client, opened) = (client.clone(), opened.clone());
+        Arc::new(move |name: &UpstreamName| open(&client, name, &opened)) as crate::mirror::OpenUpstreams
     });
-    Ok((Upstreams::new(configured, open), endpoints))
+    Ok((Upstreams::new(configured, others), endpoints))
 }
 
 fn settings(upstream: &UpstreamConfig) -> Result<UpstreamSettings, ServeError> {
@@ -109,7 +108,7 @@ fn settings(upstream: &UpstreamConfig) -> Result<UpstreamSettings, ServeError> {
 }
 
 /// A registry that nobody configured, on an open mirror: public addresses only, no credentials.
-fn opened(client: &Client, name: &UpstreamName) -> Option<Upstream> {
+fn open(client: &Client, name: &UpstreamName, opened: &Opened) -> Option<Upstream> {
     let settings = UpstreamSettings {
         name: name.clone(),
         endpoints: vec![format!("https://{name}").parse::<EndpointUrl>().ok()?],
@@ -118,6 +117,7 @@ fn opened(client: &Client, name: &UpstreamName) -> Option<Upstream> {
         addresses: AddressPolicy::PublicOnly,
     };
     let endpoints = client.endpoints(&settings).ok()?;
+    opened.add(&endpoints);
     Some(Upstream {
         name: name.clone(),
         sources: endpoints

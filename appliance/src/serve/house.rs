@@ -1,27 +1,27 @@
-//! The front door: who answers a request, and what is written down about it.
+//! The front door: who answers a request.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
+use super::{pages, record::Record};
 use crate::{
-    delivery::Line,
-    listen::{App, Ending, Peer, Sent, Tracked},
-    metrics::{Kind, Metrics},
-    registry::{Registry, Story},
-    source::SourceName,
-    telemetry::Access,
+    console::{Asker, Console},
+    delivery::{Body, Line},
+    listen::{App, Peer, Tracked},
+    metrics::Metrics,
+    registry::Registry,
 };
 
 /// All that answers requests.
 #[derive(Clone)]
 pub(super) struct House {
     pub(super) registry: Registry,
+    pub(super) console: Console,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -39,7 +39,7 @@ impl App for House {
             story: None,
             metrics: self.metrics.clone(),
         };
-        let mut response = self.registry.answer(&request, &line).await;
+        let mut response = self.route(request, peer, &line).await;
         let record = Record {
             ttfb: started.elapsed(),
             status: response.status(),
@@ -50,60 +50,57 @@ impl App for House {
     }
 }
 
-/// What is known of a request when its head has been answered.
-struct Record {
-    method: Method,
-    uri: Uri,
-    user_agent: Option<HeaderValue>,
-    peer: Peer,
-    started: Instant,
-    ttfb: Duration,
-    status: StatusCode,
-    story: Option<Story>,
-    metrics: Arc<Metrics>,
+impl House {
+    async fn route(&self, request: Request<Incoming>, peer: Peer, line: &Line) -> Response<Body> {
+        let path = request.uri().path();
+        if Registry::owns(path) {
+            return self.registry.answer(&request, line).await;
+        }
+        if Console::owns(path) {
+            let asker = asker(peer, &request);
+            return pages::told(self.console.answer(request, asker).await, line);
+        }
+        pages::other(&request)
+    }
 }
 
-impl Record {
-    /// The body is done: counts and logs the request.
-    fn finish(&self, sent: &Sent) {
-        let kind = self.story.as_ref().map_or(Kind::Other, |story| story.kind);
-        let outcome = self.story.as_ref().and_then(|story| story.outcome);
-        self.metrics.request(kind, self.status, sent.bytes, self.ttfb);
-        if let Some(outcome) = outcome {
-            self.metrics.outcome(kind, outcome);
+/// Whoever may open the box's socket owns the box, and whoever has an account on its machine.
+fn asker<B>(peer: Peer, request: &Request<B>) -> Asker {
+    match peer {
+        Peer::Local => Asker::Owner,
+        // A browser says for which page it asks. On this machine it may be a stranger's.
+        Peer::Network(address)
+            if address.ip().to_canonical().is_loopback()
+                && !request.headers().contains_key(header::ORIGIN) =>
+        {
+            Asker::Owner
         }
-        if let Ending::Failed(error) = &sent.ending {
-            tracing::warn!(path = self.uri.path(), bytes = sent.bytes, %error, "answer not completed, connection reset");
-        }
-        if tracing::enabled!(target: "access", tracing::Level::INFO) {
-            self.log(sent, outcome);
-        }
+        Peer::Network(_) => Asker::Anyone,
     }
+}
 
-    fn log(&self, sent: &Sent, outcome: Option<crate::metrics::Outcome>) {
-        let story = self.story.as_ref();
-        let repository = story
-            .and_then(|story| story.repository.as_ref())
-            .map(ToString::to_string);
-        Access {
-            method: self.method.as_str(),
-            path: self.uri.path(),
-            repository: repository.as_deref(),
-            reason: story.and_then(|story| story.reason),
-            status: self.status.as_u16(),
-            outcome,
-            source: story
-                .and_then(|story| story.source.as_ref())
-                .map(SourceName::as_str),
-            bytes: sent.bytes,
-            ttfb: self.ttfb,
-            duration: self.started.elapsed(),
-            client: match self.peer {
-                Peer::Network(address) => address.ip().to_canonical(),
-                Peer::Local => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            },
-            user_agent: self.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
-        }
-        .log();
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+
+    #[test]
+    fn the_network_does_not_own_the_box() {
+        let asked = |address: &str, origin: Option<&str>| {
+            let mut request = Request::builder().method(Method::POST).uri("/api/v1/pull");
+            if let Some(origin) = origin {
+                request = request.header(header::ORIGIN, origin);
+            }
+            let peer = Peer::Network(address.parse().expect("an address"));
+            asker(peer, &request.body(()).expect("a request"))
+        };
+        assert_eq!(asked("127.0.0.1:9", None), Asker::Owner);
+        assert_eq!(asked("[::ffff:127.0.0.1]:9", None), Asker::Owner);
+        assert_eq!(
+            asked("127.0.0.1:9", Some("https://stranger.example")),
+            Asker::Anyone
+        );
+        assert_eq!(asked("192.0.2.7:9", None), Asker::Anyone);
     }
 }

@@ -1,33 +1,30 @@
 //! `larder serve`: builds the house from the configuration, opens the door, and closes it in order.
 //!
-//! The only room that knows all others. Promises: the door opens as soon as the index is open, whatever the
-//! WAN and the rest of the disk do; what can wait (recovery, unfinished fills) waits until it is open; a
-//! second signal ends the process at once.
+//! The only room that knows all others: `build` makes each from its part of the configuration, `service` puts
+//! them together, `house` is what answers; `facts` (with `status` and `readings`) and `hands` are what the
+//! console asks and does. Promises: a second signal ends the process at once.
 
 mod build;
+mod endpoints;
+mod facts;
+mod hands;
 mod house;
 mod limits;
+mod pages;
+mod readings;
+mod record;
+mod service;
+mod status;
+mod welcome;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cache::{Cache, CacheError},
-    clock::Clock,
-    config::Config,
-    listen::{ListenError, Listeners, bind},
-    memory::Pool,
-    metrics::Metrics,
-    registry::Registry,
-    source::chain,
-    upstream::UpstreamError,
+    cache::CacheError, config::Config, listen::ListenError, telemetry::Log, upstream::UpstreamError,
 };
-use house::House;
-
-/// How long what is in flight may go on after a signal. Container runtimes and service managers give a
-/// process 10 s at least before they kill it.
-const GRACE: Duration = Duration::from_secs(8);
+use service::Service;
 
 /// Why the mirror cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -53,73 +50,14 @@ pub enum ServeError {
 }
 
 /// Runs the mirror until a signal ends it.
-pub async fn run(config: Config) -> Result<(), ServeError> {
+pub async fn run(config: Config, log: Log) -> Result<(), ServeError> {
     limits::raise_open_files();
-    let create = std::fs::create_dir_all(&config.data_dir);
-    create.map_err(|source| ServeError::Folder {
-        path: config.data_dir.clone(),
-        source,
-    })?;
-    let clock = Clock::system();
-    let pool = Pool::new(config.fetch.buffer_bytes.bytes());
-    let cache = Cache::open(build::cache_options(&config), clock.clone())
-        .await
-        .map_err(ServeError::Cache)?;
-    let metrics = Arc::<Metrics>::default();
-    let client = build::client(&config, &clock)?;
-    let (upstreams, _endpoints) = build::upstreams(&config, &client)?;
-    let mirror = build::mirror(
-        &config,
-        upstreams,
-        cache.clone(),
-        pool.clone(),
-        clock.clone(),
-        metrics.clone(),
-    );
-    let house = House {
-        registry: Registry::new(mirror.clone()),
-        metrics,
-    };
-
-    let mut listeners = Listeners::default();
-    if let Some(address) = config.listen.http {
-        listeners = listeners.plain(bind(address).map_err(ServeError::Listen)?);
-    }
-    if let Some(address) = config.listen.https {
-        let tls = build::certificate(&config).map_err(ServeError::Certificate)?;
-        listeners = listeners.tls(bind(address).map_err(ServeError::Listen)?, tls);
-    }
-    let (listeners, local) = listeners.local(&config.socket());
-    if let Err(error) = local {
-        tracing::warn!(error = %chain(&error), "commands on this box cannot reach the mirror");
-    }
-    let bound = listeners.bound();
-    let text = |address: Option<std::net::SocketAddr>| address.map(|address| address.to_string());
-    let (http, https) = (text(bound.http), text(bound.https));
-    tracing::info!(http, https, data_dir = %config.data_dir.display(), "listening");
-
+    let service = Service::start(config, log).await?;
+    service.greet();
     let mut stop = Signals::new().map_err(ServeError::Signals)?;
-    let (shutdown, serving) = listeners.serve(house, pool, GRACE);
-    let serving = tokio::spawn(serving);
-    let upkeep = tokio::spawn(upkeep(cache.clone(), mirror));
-
     stop.wait().await;
-    tracing::info!("stopping: what is in flight may finish");
-    shutdown.now();
-    tokio::select! {
-        _ = serving => {}
-        () = stop.wait() => tracing::warn!("stopped by a second signal"),
-    }
-    upkeep.abort();
-    cache.close().await;
+    service.stop(stop.wait()).await;
     Ok(())
-}
-
-/// What follows the opening of the door.
-async fn upkeep(cache: Cache, mirror: crate::mirror::Mirror) {
-    let recovery = cache.recover().await;
-    tracing::info!(?recovery, "recovered");
-    mirror.resume_fills().await;
 }
 
 /// SIGTERM and SIGINT.
@@ -143,3 +81,6 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,8 +50,32 @@ pub struct TelemetryError(#[source] tracing::dispatcher::SetGlobalDefaultError);
 /// The running log. Dropping it writes what is queued.
 #[derive(Debug)]
 pub struct Telemetry {
-    dropped: ErrorCounter,
+    log: Log,
     _flush: WorkerGuard,
+}
+
+/// What can be asked of the running log.
+#[derive(Clone, Debug)]
+pub struct Log {
+    dropped: ErrorCounter,
+}
+
+impl Log {
+    /// Lines that were dropped since the start.
+    pub fn dropped_lines(&self) -> u64 {
+        self.dropped.dropped_lines() as u64
+    }
+
+    /// A log that nobody reads, for tests.
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        let config = LogConfig {
+            format: LogFormat::Json,
+            level: "off".parse().expect("a level"),
+        };
+        let (telemetry, _) = Telemetry::to(std::io::sink(), &config, Reader::Machine);
+        telemetry.log()
+    }
 }
 
 impl Telemetry {
@@ -63,14 +87,8 @@ impl Telemetry {
         Ok(telemetry)
     }
 
-    /// Lines that were dropped since the start.
-    pub fn dropped_lines(&self) -> u64 {
-        self.dropped.dropped_lines() as u64
-    }
-
-    /// A counter of dropped lines for the metrics.
-    pub fn dropped_counter(&self) -> ErrorCounter {
-        self.dropped.clone()
+    pub fn log(&self) -> Log {
+        self.log.clone()
     }
 
     fn to(writer: impl Write + Send + 'static, log: &LogConfig, reader: Reader) -> (Self, Dispatch) {
@@ -80,7 +98,9 @@ impl Telemetry {
             .thread_name("log")
             .finish(writer);
         let telemetry = Self {
-            dropped: queue.error_counter(),
+            log: Log {
+                dropped: queue.error_counter(),
+            },
             _flush: flush,
         };
         (telemetry, dispatch(queue, log, reader))
@@ -229,9 +249,9 @@ mod tests {
             }
         });
         assert!(
-            (90..=100).contains(&telemetry.dropped_lines()),
+            (90..=100).contains(&telemetry.log().dropped_lines()),
             "{}",
-            telemetry.dropped_lines()
+            telemetry.log().dropped_lines()
         );
         *gate.0.lock() = true;
         gate.1.notify_all();

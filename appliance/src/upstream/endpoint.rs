@@ -49,8 +49,8 @@ pub struct EndpointStatus {
     pub last_error: Option<LastError>,
     /// How long ago it last answered.
     pub answered: Option<Duration>,
-    /// Smoothed time to the head of a response, in milliseconds.
-    pub latency_ms: Option<u64>,
+    /// Smoothed time to the head of a response.
+    pub latency: Option<Duration>,
     pub ipv4: FamilyHealth,
     pub ipv6: FamilyHealth,
     pub ledger: Option<Ledger>,
@@ -73,9 +73,7 @@ impl Endpoint {
             health: reading.health,
             last_error: reading.last_error,
             answered: reading.answered,
-            latency_ms: reading
-                .latency
-                .map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+            latency: reading.latency,
             ipv4: family(Family::V4),
             ipv6: family(Family::V6),
             ledger: reading.ledger,

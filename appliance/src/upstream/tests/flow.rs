@@ -49,7 +49,7 @@ async fn looking_up_is_a_head_and_fetching_is_verified() {
         })
     );
     assert_eq!(status.requests, 2);
-    assert!(status.answered.is_some() && status.latency_ms.is_some() && status.last_error.is_none());
+    assert!(status.answered.is_some() && status.latency.is_some() && status.last_error.is_none());
     assert_eq!(status.ipv4, FamilyHealth::Working);
 }
 

@@ -1,0 +1,34 @@
+//! The endpoints that this box talks to, for those who report on them.
+
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use parking_lot::Mutex;
+
+use crate::upstream::{Endpoint, EndpointStatus};
+
+/// Endpoints of upstreams that nobody configured, on an open mirror. Whoever uses them keeps them alive.
+#[derive(Clone, Default)]
+pub(super) struct Opened(Arc<Mutex<Vec<Weak<Endpoint>>>>);
+
+impl Opened {
+    pub(super) fn add(&self, endpoints: &[Arc<Endpoint>]) {
+        let mut known = self.0.lock();
+        known.retain(|endpoint| endpoint.strong_count() > 0);
+        known.extend(endpoints.iter().map(Arc::downgrade));
+    }
+
+    pub(super) fn statuses(&self) -> Vec<EndpointStatus> {
+        let known = self.0.lock();
+        let alive = known.iter().filter_map(Weak::upgrade);
+        alive.map(|endpoint| endpoint.status()).collect()
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opened({})", self.0.lock().len())
+    }
+}

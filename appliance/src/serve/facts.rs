@@ -1,0 +1,127 @@
+//! What there is to tell about the box, for its pages and its metrics.
+//!
+//! Promises: nothing here waits for a network. Must not know: how it is shown.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwap;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::time::Instant;
+
+use super::{endpoints::Opened, status::status};
+use crate::{
+    api::{ImageEntry, Images, Status},
+    config::{Config, Scope},
+    console::{self, Readiness},
+    metrics::Metrics,
+    mirror::{Completeness, Kept, Mirror},
+    oci::{Image, Reference, UpstreamName},
+    source::chain,
+    telemetry::Log,
+    upstream::{Client, Endpoint, EndpointStatus},
+};
+
+/// The configuration in force, and what was made of it.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) config: Config,
+    /// In the order of the configuration.
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// All that is asked when somebody wants to know.
+pub(super) struct Facts {
+    pub(super) site: Arc<ArcSwap<Site>>,
+    pub(super) opened: Opened,
+    pub(super) mirror: Mirror,
+    pub(super) client: Client,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) log: Log,
+    pub(super) started: Instant,
+    pub(super) stopping: AtomicBool,
+}
+
+impl Facts {
+    /// From now on the box is not ready: it finishes what is in flight and takes nothing new.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// Those that are configured first.
+    pub(super) fn endpoints(&self) -> Vec<EndpointStatus> {
+        let site = self.site.load();
+        let configured = site.endpoints.iter().map(|endpoint| endpoint.status());
+        configured.chain(self.opened.statuses()).collect()
+    }
+}
+
+impl console::Facts for Facts {
+    fn status(&self) -> Status {
+        status(self)
+    }
+
+    fn images(&self) -> BoxFuture<'_, Result<Images, String>> {
+        let (mirror, site) = (self.mirror.clone(), self.site.load_full());
+        async move {
+            let listed = tokio::task::spawn_blocking(move || mirror.inventory()).await;
+            let kept = listed
+                .map_err(|error| format!("list the images: {error}"))?
+                .map_err(|error| chain(&error))?;
+            let pins = &site.config.cache.pins;
+            let images = kept.into_iter().map(|image| entry(image, pins)).collect();
+            Ok(Images { images })
+        }
+        .boxed()
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.stopping.load(Relaxed) {
+            return Readiness::NotReady("stopping".to_owned());
+        }
+        Readiness::Ready
+    }
+
+    fn default_upstream(&self) -> UpstreamName {
+        self.site.load().config.default_upstream.clone()
+    }
+
+    fn serves(&self, upstream: &UpstreamName) -> bool {
+        let site = self.site.load();
+        site.config.scope == Scope::Open || site.config.upstream(upstream).is_some()
+    }
+}
+
+fn entry(kept: Kept, pins: &[Image]) -> ImageEntry {
+    let pinned = pins.iter().any(|pin| {
+        pin.repository == kept.repository
+            && match &pin.reference {
+                Reference::Tag(tag) => *tag == kept.tag,
+                Reference::Digest(digest) => *digest == kept.digest,
+            }
+    });
+    ImageEntry {
+        pinned,
+        digest: kept.digest,
+        bytes: kept.bytes,
+        platforms: kept.platforms.iter().map(ToString::to_string).collect(),
+        complete: kept.completeness == Completeness::Whole,
+        last_pulled_seconds_ago: None,
+        reference: Image {
+            repository: kept.repository,
+            reference: Reference::Tag(kept.tag),
+        }
+        .to_string(),
+    }
+}
+
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Facts({})", self.site.load().config.data_dir.display())
+    }
+}

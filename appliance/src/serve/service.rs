@@ -1,0 +1,156 @@
+//! The running mirror: built from the configuration, open, and closed in order.
+//!
+//! Promises: the door opens as soon as the index is open, whatever the WAN and the rest of the disk do; what
+//! can wait (recovery, unfinished fills) waits until it is open. Must not know: signals.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::{
+    ServeError, build,
+    endpoints::Opened,
+    facts::{Facts, Site},
+    hands::Hands,
+    house::House,
+    welcome,
+};
+use crate::{
+    cache::Cache,
+    clock::Clock,
+    config::Config,
+    console::Console,
+    listen::{Bound, Listeners, Shutdown, bind},
+    memory::Pool,
+    metrics::{Exposition, Metrics},
+    mirror::Mirror,
+    registry::Registry,
+    source::chain,
+    telemetry::Log,
+};
+
+/// How long what is in flight may go on once the mirror is told to stop. Container runtimes and service
+/// managers give a process 10 s at least before they kill it.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// A mirror that serves.
+pub(super) struct Service {
+    bound: Bound,
+    facts: Arc<Facts>,
+    cache: Cache,
+    shutdown: Shutdown,
+    serving: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
+}
+
+impl Service {
+    pub(super) async fn start(config: Config, log: Log) -> Result<Self, ServeError> {
+        let create = std::fs::create_dir_all(&config.data_dir);
+        create.map_err(|source| ServeError::Folder {
+            path: config.data_dir.clone(),
+            source,
+        })?;
+        let clock = Clock::system();
+        let pool = Pool::new(config.fetch.buffer_bytes.bytes());
+        let cache = Cache::open(build::cache_options(&config), clock.clone())
+            .await
+            .map_err(ServeError::Cache)?;
+        let metrics = Arc::<Metrics>::default();
+        let client = build::client(&config, &clock)?;
+        let opened = Opened::default();
+        let (upstreams, endpoints) = build::upstreams(&config, &client, &opened)?;
+        let mirror = build::mirror(
+            &config,
+            upstreams,
+            cache.clone(),
+            pool.clone(),
+            clock,
+            metrics.clone(),
+        );
+        let listeners = listeners(&config)?;
+        let bound = listeners.bound();
+        let facts = Arc::new(Facts {
+            site: Arc::new(ArcSwap::from_pointee(Site { config, endpoints })),
+            opened,
+            mirror: mirror.clone(),
+            client,
+            metrics: metrics.clone(),
+            log,
+            started: Instant::now(),
+            stopping: AtomicBool::new(false),
+        });
+        let hands = Arc::new(Hands {
+            mirror: mirror.clone(),
+        });
+        let exposition = Arc::new(Exposition::new(metrics.clone(), facts.clone()));
+        let house = House {
+            registry: Registry::new(mirror.clone()),
+            console: Console::new(facts.clone(), hands, exposition),
+            metrics,
+        };
+        let (shutdown, serving) = listeners.serve(house, pool, GRACE);
+        Ok(Self {
+            bound,
+            facts,
+            shutdown,
+            serving: tokio::spawn(serving),
+            upkeep: tokio::spawn(upkeep(cache.clone(), mirror)),
+            cache,
+        })
+    }
+
+    /// Tells whoever started it how to use it.
+    pub(super) fn greet(&self) {
+        welcome::greet(&self.bound, &self.facts.site.load().config);
+    }
+
+    #[cfg(test)]
+    pub(super) fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// Takes nothing new, and lets what is in flight finish; at the latest when `hurry` says so.
+    pub(super) async fn stop(self, hurry: impl Future<Output = ()>) {
+        tracing::info!("stopping: what is in flight may finish");
+        self.facts.stop();
+        self.shutdown.now();
+        tokio::select! {
+            _ = self.serving => {}
+            () = hurry => tracing::warn!("stopped at once"),
+        }
+        self.upkeep.abort();
+        self.cache.close().await;
+    }
+}
+
+fn listeners(config: &Config) -> Result<Listeners, ServeError> {
+    let mut listeners = Listeners::default();
+    if let Some(address) = config.listen.http {
+        listeners = listeners.plain(bind(address).map_err(ServeError::Listen)?);
+    }
+    if let Some(address) = config.listen.https {
+        let tls = build::certificate(config).map_err(ServeError::Certificate)?;
+        listeners = listeners.tls(bind(address).map_err(ServeError::Listen)?, tls);
+    }
+    let (listeners, local) = listeners.local(&config.socket());
+    if let Err(error) = local {
+        tracing::warn!(error = %chain(&error), "commands on this box cannot reach the mirror");
+    }
+    let bound = listeners.bound();
+    let text = |address: Option<SocketAddr>| address.map(|address| address.to_string());
+    let (http, https) = (text(bound.http), text(bound.https));
+    tracing::info!(http, https, data_dir = %config.data_dir.display(), "listening");
+    Ok(listeners)
+}
+
+/// What follows the opening of the door.
+async fn upkeep(cache: Cache, mirror: Mirror) {
+    let recovery = cache.recover().await;
+    tracing::info!(?recovery, "recovered");
+    mirror.resume_fills().await;
+}

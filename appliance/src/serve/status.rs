@@ -1,0 +1,115 @@
+//! How the box is, for people.
+
+use super::facts::Facts;
+use crate::{
+    api::{CacheStatus, EndpointState, EndpointStatus, Mode, RateLimit, Status, Traffic, UpstreamStatus},
+    cache::{CacheStats, State},
+    config::Config,
+    oci::UpstreamName,
+    source::Health,
+    upstream,
+};
+
+pub(super) fn status(facts: &Facts) -> Status {
+    let cache = facts.mirror.cache().stats();
+    let totals = facts.metrics.totals();
+    let upstreams = by_upstream(facts.endpoints());
+    let mut reasons = Vec::new();
+    if let State::PassThrough { why } = &cache.state {
+        reasons.push(format!("nothing new is kept, content passes through: {why}"));
+    }
+    for upstream in &upstreams {
+        if upstream
+            .endpoints
+            .iter()
+            .all(|endpoint| endpoint.state == EndpointState::Resting)
+        {
+            reasons.push(format!(
+                "no endpoint of {} answers: what is here is served",
+                upstream.name
+            ));
+        }
+    }
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_seconds: facts.started.elapsed().as_secs(),
+        mode: if reasons.is_empty() {
+            Mode::Serving
+        } else {
+            Mode::Degraded
+        },
+        reasons,
+        cache: Some(held(&cache, &facts.site.load().config)),
+        traffic: Traffic {
+            requests: totals.requests,
+            hits: totals.hits,
+            misses: totals.misses,
+            bytes_served: totals.bytes_served,
+            wan_bytes: facts.client.usage().wan_bytes,
+        },
+        upstreams,
+        collector: None,
+        alerts: Vec::new(),
+    }
+}
+
+fn held(cache: &CacheStats, config: &Config) -> CacheStatus {
+    // Zero stands for no limit. Above this part of the room nothing is stored any more.
+    let stop = config.cache.stop.get();
+    let usable = |whole: u64| (whole as f64 * stop) as u64;
+    CacheStatus {
+        bytes: cache.bytes,
+        bytes_limit: cache
+            .max_bytes
+            .or_else(|| cache.space.map(|space| usable(space.bytes)))
+            .unwrap_or(0),
+        inodes: cache.files,
+        inodes_limit: cache
+            .max_inodes
+            .or_else(|| cache.space.map(|space| usable(space.inodes)))
+            .unwrap_or(0),
+        images: cache.tags,
+        blobs: cache.blobs,
+    }
+}
+
+/// In the order in which the upstreams come first.
+fn by_upstream(endpoints: Vec<upstream::EndpointStatus>) -> Vec<UpstreamStatus> {
+    let mut upstreams: Vec<UpstreamStatus> = Vec::new();
+    for endpoint in endpoints {
+        let upstream = place(&mut upstreams, &endpoint.upstream);
+        if let (None, Some(ledger)) = (upstream.rate_limit, endpoint.ledger) {
+            upstream.rate_limit = Some(RateLimit {
+                limit: Some(ledger.limit),
+                remaining: Some(ledger.remaining),
+            });
+        }
+        let (state, retry_in_seconds) = match endpoint.health {
+            Health::Closed { .. } => (EndpointState::Healthy, None),
+            Health::Open { retry_in } => (EndpointState::Resting, Some(retry_in.as_secs())),
+            Health::HalfOpen => (EndpointState::Probing, None),
+        };
+        upstream.endpoints.push(EndpointStatus {
+            endpoint: endpoint.name.to_string(),
+            state,
+            retry_in_seconds,
+            answered_seconds_ago: endpoint.answered.map(|ago| ago.as_secs()),
+        });
+    }
+    upstreams
+}
+
+fn place<'a>(upstreams: &'a mut Vec<UpstreamStatus>, name: &UpstreamName) -> &'a mut UpstreamStatus {
+    let at = upstreams
+        .iter()
+        .position(|upstream| upstream.name == *name)
+        .unwrap_or_else(|| {
+            upstreams.push(UpstreamStatus {
+                name: name.clone(),
+                endpoints: Vec::new(),
+                rate_limit: None,
+            });
+            upstreams.len() - 1
+        });
+    &mut upstreams[at]
+}

@@ -1,0 +1,196 @@
+//! The whole house on port 0, as clients and commands see it.
+
+use std::{net::SocketAddr, path::Path};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use tempfile::TempDir;
+use tokio::net::{TcpStream, UnixStream};
+
+use super::service::Service;
+use crate::{
+    api::{Mode, PullEvent, Status, path},
+    config::{self, FileChoice, Inputs},
+    telemetry::Log,
+};
+
+/// A running house whose only upstream refuses connections.
+struct Bed {
+    service: Service,
+    address: SocketAddr,
+    dir: TempDir,
+}
+
+impl Bed {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = format!(
+            "data_dir = {:?}\nbuiltin_upstreams = false\ndefault_upstream = \"up.test\"\n\
+             [listen]\nhttp = \"127.0.0.1:0\"\n\
+             [[upstream]]\nname = \"up.test\"\nendpoints = [\"http://127.0.0.1:9\"]\n",
+            dir.path().join("data")
+        );
+        let file = dir.path().join("larder.toml");
+        std::fs::write(&file, text).expect("a file");
+        let inputs = Inputs {
+            file: FileChoice::Named(file),
+            environment: std::collections::BTreeMap::new(),
+        };
+        let config = config::load(&inputs).expect("a configuration").config;
+        let service = Service::start(config, Log::nowhere()).await.expect("started");
+        let address = service.bound().http.expect("a port");
+        Self {
+            service,
+            address,
+            dir,
+        }
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let (status, _, body) = self.ask(Method::GET, path, "").await;
+        (status, body)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &str) -> (StatusCode, http::HeaderMap, String) {
+        let stream = TcpStream::connect(self.address).await.expect("connected");
+        exchange(TokioIo::new(stream), method, path, body).await
+    }
+
+    async fn ask_locally(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
+        let socket = self.dir.path().join("data/larder.sock");
+        let (status, _, body) = exchange(TokioIo::new(connected(&socket).await), method, path, body).await;
+        (status, body)
+    }
+}
+
+async fn connected(socket: &Path) -> UnixStream {
+    UnixStream::connect(socket).await.expect("connected")
+}
+
+async fn exchange<I>(io: I, method: Method, path: &str, body: &str) -> (StatusCode, http::HeaderMap, String)
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.expect("HTTP");
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "box")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .expect("a request");
+    let (head, body) = sender
+        .send_request(request)
+        .await
+        .expect("an answer")
+        .into_parts();
+    let bytes = body.collect().await.expect("a body").to_bytes();
+    let text = String::from_utf8(bytes.to_vec()).expect("text");
+    (head.status, head.headers, text)
+}
+
+#[tokio::test]
+async fn every_door_leads_somewhere() {
+    let bed = Bed::new().await;
+    for (path, status, says) in [
+        ("/healthz", 200, "alive"),
+        ("/readyz", 200, "ready"),
+        ("/v2/", 200, "{}"),
+        ("/", 200, "a mirror for container images"),
+        ("/nowhere", 404, "nothing here"),
+        ("/api/v1/nowhere", 404, "error"),
+        (path::IMAGES, 200, "\"images\":[]"),
+    ] {
+        let (answered, body) = bed.get(path).await;
+        assert_eq!(answered.as_u16(), status, "{path}: {body}");
+        assert!(body.contains(says), "{path}: {body}");
+    }
+    for path in ["/", "/healthz", path::IMAGES, "/v2/"] {
+        let (_, _, body) = bed.ask(Method::GET, path, "").await;
+        let (status, headers, nothing) = bed.ask(Method::HEAD, path, "").await;
+        assert_eq!((status, nothing.as_str()), (StatusCode::OK, ""), "{path}");
+        let length = headers[header::CONTENT_LENGTH].to_str().expect("text");
+        assert_eq!(length, body.len().to_string(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_scraper_finds_every_family() {
+    let bed = Bed::new().await;
+    let (status, _) = bed.get("/v2/a/manifests/latest").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let (_, page) = bed.get("/metrics").await;
+    for line in [
+        "larder_requests_total{kind=\"manifest\",status=\"4xx\"} 1",
+        "larder_cache_outcomes_total{kind=\"blob\",outcome=\"hit\"} 0",
+        "larder_cache_outcomes_total{kind=\"blob\",outcome=\"miss\"} 0",
+        "larder_cache_outcomes_total{kind=\"manifest\",outcome=\"stale\"} 0",
+        "larder_cache_outcomes_total{kind=\"blob\",outcome=\"pass\"} 0",
+        "larder_wan_bytes_total{upstream=\"up.test\",endpoint=\"http://127.0.0.1:9\"} 0",
+        "larder_upstream_health{upstream=\"up.test\",endpoint=\"http://127.0.0.1:9\",state=\"closed\"} 0",
+        "larder_fills_in_flight 0",
+        "larder_buffer_in_use_bytes 0",
+        "larder_cache_writable 1",
+        "larder_cache_blobs 0",
+        "larder_log_lines_dropped_total 0",
+    ] {
+        assert!(page.lines().any(|l| l == line), "no {line:?} in:\n{page}");
+    }
+    for family in [
+        "larder_bytes_served_total ",
+        "larder_upstream_faults_total{upstream=\"up.test\"",
+        "# TYPE larder_upstream_latency_seconds gauge",
+        "# TYPE larder_ratelimit_remaining gauge",
+        "larder_wan_received_bytes_total ",
+        "larder_buffer_capacity_bytes ",
+        "larder_filesystem_free_bytes ",
+        "process_resident_memory_bytes ",
+    ] {
+        assert!(
+            page.lines().any(|l| l.starts_with(family)),
+            "no {family:?} in:\n{page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told() {
+    let bed = Bed::new().await;
+    let read = |text: &str| serde_json::from_str::<Status>(text).expect("a status");
+    let (_, text) = bed.ask_locally(Method::GET, path::STATUS, "").await;
+    let status = read(&text);
+    assert_eq!((status.mode, status.upstreams.len()), (Mode::Serving, 1));
+    assert!(status.cache.is_some_and(|cache| cache.bytes_limit > 0));
+    bed.get("/v2/a/manifests/latest").await;
+    let (_, text) = bed.ask_locally(Method::GET, path::STATUS, "").await;
+    let status = read(&text);
+    assert_eq!(status.mode, Mode::Degraded, "{text}");
+    assert!(status.reasons[0].contains("up.test"), "{text}");
+}
+
+#[tokio::test]
+async fn a_pull_tells_how_it_ends() {
+    let bed = Bed::new().await;
+    let (status, text) = bed
+        .ask_locally(Method::POST, path::PULL, r#"{"reference":"a:1"}"#)
+        .await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let last = text.lines().last().expect("a line");
+    match serde_json::from_str(last).expect("an event") {
+        PullEvent::Failed { reason } => assert!(reason.contains("up.test/a:1"), "{reason}"),
+        other => panic!("ended by {other:?}"),
+    }
+    let (status, _, _) = bed.ask(Method::POST, path::PULL, r#"{"reference":"a:1"}"#).await;
+    assert_eq!(status, StatusCode::OK, "from this machine");
+}
+
+#[tokio::test]
+async fn it_stops_when_it_is_told_to() {
+    let bed = Bed::new().await;
+    bed.service.stop(std::future::pending()).await;
+    assert!(TcpStream::connect(bed.address).await.is_err());
+    assert!(!bed.dir.path().join("data/larder.sock").exists());
+}
