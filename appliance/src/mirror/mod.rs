@@ -34,6 +34,8 @@ mod upstream;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio_util::task::TaskTracker;
+
 /// How an answer came about.
 pub use crate::metrics::Outcome;
 pub use blob::{BlobAnswer, BlobContent};
@@ -101,6 +103,8 @@ struct Inner {
     absent: negative::Absent,
     absent_blobs: negative::Absent,
     gate: gate::Gate,
+    /// Who stores what a client has been given already.
+    storing: TaskTracker,
     suspects: Arc<suspects::Suspects>,
     metrics: Arc<Metrics>,
 }
@@ -130,6 +134,7 @@ impl Mirror {
             listings: flights::Flights::default(),
             recent_listings: listing::Recent::default(),
             gate: gate::Gate::default(),
+            storing: TaskTracker::new(),
             suspects: Arc::default(),
             metrics,
         }))
