@@ -5,7 +5,7 @@ use std::future::Future;
 use futures_util::{StreamExt, stream};
 
 /// How many plays run at once: they wait, mostly.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 6;
 
 /// Runs all plays to their end; panics with the list of those that panicked.
 pub(crate) async fn run<F: Future<Output = ()> + Send + 'static>(plays: impl IntoIterator<Item = F>) {

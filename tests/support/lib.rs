@@ -11,6 +11,7 @@ pub mod disk;
 pub mod dns;
 pub mod images;
 pub mod larder;
+pub mod measure;
 pub mod process;
 pub mod registry;
 pub mod sequences;

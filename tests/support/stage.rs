@@ -152,8 +152,8 @@ impl Stage {
 /// A larder that loses patience soon, so that tests of its patience are short.
 pub fn quick(endpoints: &[String]) -> Config {
     Config::with_endpoints(endpoints)
-        .set("fetch.connect_timeout", "\"1s\"")
-        .set("fetch.first_byte_timeout", "\"2s\"")
+        .set("fetch.connect_timeout", "\"2s\"")
+        .set("fetch.first_byte_timeout", "\"4s\"")
         .set("fetch.progress_timeout", "\"2s\"")
 }
 

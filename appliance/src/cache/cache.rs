@@ -41,7 +41,6 @@ pub struct Cache {
 pub(super) struct Inner {
     pub(super) layout: Layout,
     pub(super) disk: Disk,
-    pub(super) clock: Clock,
     pub(super) index: Index,
     pub(super) admission: Arc<Admission>,
     inline_below: u64,
@@ -56,7 +55,7 @@ impl fmt::Debug for Inner {
 }
 
 impl Inner {
-    fn open(options: Options, clock: Clock) -> Result<Self, CacheError> {
+    fn open(options: Options, clock: &Clock) -> Result<Self, CacheError> {
         let layout = Layout::new(&options.dir);
         let disk = options.disk;
         // A folder that cannot be one is a mistake in the configuration. One that cannot be written is a
@@ -75,7 +74,7 @@ impl Inner {
             // It cannot be written, then: the index will say so.
             Err(_) => None,
         };
-        let index = Index::open(&layout, &disk, &clock, lock)?;
+        let index = Index::open(&layout, &disk, clock, lock)?;
         if let Ok(sums) = index.sums() {
             clock.not_before(Timestamp(sums.seen));
         }
@@ -86,7 +85,6 @@ impl Inner {
             max_inodes: options.max_inodes,
             layout,
             disk,
-            clock,
             index,
         })
     }
@@ -97,7 +95,7 @@ impl Cache {
     /// written by a newer program, or when the path cannot be a folder; not for the state of its disk.
     pub async fn open(options: Options, clock: Clock) -> Result<Self, CacheError> {
         let dir = options.dir.clone();
-        match tokio::task::spawn_blocking(move || Inner::open(options, clock)).await {
+        match tokio::task::spawn_blocking(move || Inner::open(options, &clock)).await {
             Ok(inner) => {
                 let inner = Arc::new(inner?);
                 tokio::spawn(adopt_when_lost(inner.index.lost(), Arc::downgrade(&inner)));
@@ -296,9 +294,14 @@ impl Cache {
     pub fn partial(&self, digest: &Digest) -> Option<Unfinished> {
         let inner = &self.inner;
         let listed = inner.index.fill(digest).ok().flatten()?;
-        let metadata = std::fs::metadata(inner.layout.fill(digest)).ok()?;
+        let whole = || std::fs::metadata(inner.layout.blob(digest)).map(|file| file.len());
+        let have = match std::fs::metadata(inner.layout.fill(digest)) {
+            Ok(file) => listed.row.trusted(file.len(), inner.disk.boot()),
+            // A crash between its renaming and its row: it is whole, and was synced.
+            Err(_) => whole().ok()?,
+        };
         Some(Unfinished {
-            have: listed.row.trusted(metadata.len(), inner.disk.boot()),
+            have,
             repository: listed.repository,
             digest: *digest,
             size: listed.row.size,

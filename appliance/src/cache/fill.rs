@@ -9,7 +9,7 @@
 use std::{
     fs::File,
     io::{self, IoSlice},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{
@@ -85,6 +85,24 @@ pub(super) enum Fate {
     Moved,
 }
 
+/// Whether a file that nobody listed was taken back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reclaimed {
+    Yes,
+    No,
+}
+
+/// Takes back a file that a crash left between its renaming and its row: it is a partial that is whole.
+fn reclaim(inner: &Inner, digest: &Digest, path: &Path) -> Result<Reclaimed, CacheError> {
+    let unlisted = inner.layout.blob(digest);
+    if path.exists() || !unlisted.exists() || inner.index.blob_row(digest)?.is_some() {
+        return Ok(Reclaimed::No);
+    }
+    let moved = inner.disk.rename(&unlisted, path);
+    moved.map_err(|error| CacheError::io(OPERATION, digest, error))?;
+    Ok(Reclaimed::Yes)
+}
+
 impl Fill {
     /// Opens or adopts the file under `fill/`. Blocks.
     pub(super) fn begin(
@@ -111,9 +129,12 @@ impl Fill {
         };
         let boot = inner.disk.boot();
         let row = inner.index.fill(&digest)?.map(|listed| listed.row);
+        let reclaimed = reclaim(&inner, &digest, &path)?;
         let existing = std::fs::metadata(&path).map(|metadata| metadata.len()).ok();
         // Without a row nothing says under which boot the bytes were written.
         let trusted = match (existing, row) {
+            // It was synced before it got its name under `blobs/`.
+            (Some(length), _) if reclaimed == Reclaimed::Yes => length,
             (Some(length), Some(row)) => row.trusted(length, boot),
             _ => 0,
         };

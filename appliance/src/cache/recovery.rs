@@ -9,20 +9,15 @@
 //! | a file that does not hash to its name | removed |
 //! | a row whose file is missing or of another length | both removed |
 //! | a fill's row without a file, or of a blob that is listed | removed, with its partial |
-//! | a partial without a row, a day old; a name that is no digest's under `fill/` | removed |
+//! | a partial without a row; a name that is no digest's under `fill/` | removed |
 //! | anything else | left alone and reported |
 //!
 //! Promises: a blob that is being filled or published is left alone; an index in memory, which knows
 //! nothing, is no reason to remove anything. Must not know: what is worth keeping.
 
-use std::{
-    fs::Metadata,
-    path::Path,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{fs::Metadata, path::Path};
 
 use crate::{
-    clock::Timestamp,
     oci::{Digest, Hasher, Repository},
     source::chain,
 };
@@ -34,9 +29,8 @@ use super::{
     layout::SET_ASIDE,
 };
 
-/// How old a partial that no row knows must be. A fill's row is written milliseconds after its file; a day
-/// leaves room for a clock that is wrong.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+/// What the rest of the house keeps beside the cache: the commands' socket and the certificate.
+const HOUSEMATES: [&str; 2] = ["larder.sock", "tls"];
 /// Changes sent to the writer at once: one transaction for all of them.
 const BATCH: usize = 64;
 /// The most names of unknown files that are reported.
@@ -197,8 +191,16 @@ impl Run<'_> {
     /// Lists a file if it is what its name says.
     fn adopt(&mut self, path: &Path, digest: Digest, size: u64) -> Result<(), CacheError> {
         let inner = self.inner;
-        if !self.hashes_to(path, &digest)? {
-            if !inner.admission.is_running(&digest) && self.unlink(path) {
+        let right = self.hashes_to(path, &digest)?;
+        // A client may have asked for it meanwhile: its fill takes the file over, and the row with it.
+        let Some(_ticket) = inner.admission.begin(&digest) else {
+            return Ok(());
+        };
+        if inner.index.blob_row(&digest)?.is_some() || !path.exists() {
+            return Ok(());
+        }
+        if !right {
+            if self.unlink(path) {
                 tracing::warn!(%digest, "a file that was not listed is not what its name says: it is removed");
                 self.found.damaged += 1;
             }
@@ -221,6 +223,8 @@ impl Run<'_> {
             size,
             shown_to,
         });
+        // While the ticket is held: nobody may move the file before it is listed.
+        self.send();
         Ok(())
     }
 
@@ -268,9 +272,9 @@ impl Run<'_> {
         let inner = self.inner;
         for fill in inner.index.fills()? {
             let digest = fill.digest;
-            if inner.admission.is_running(&digest) {
+            let Some(_ticket) = inner.admission.begin(&digest) else {
                 continue;
-            }
+            };
             let path = inner.layout.fill(&digest);
             let listed = inner.index.blob_row(&digest)?.is_some();
             if listed && path.exists() && self.unlink(&path) {
@@ -279,22 +283,24 @@ impl Run<'_> {
             if listed || !path.exists() {
                 self.found.fills += 1;
                 self.change(Command::FillEnded { digest });
+                self.send();
             }
         }
-        let now = inner.clock.now();
+        // A partial without a row is worth nothing: nothing says how much of it can be trusted, so that a fill
+        // would begin at its first byte anyway.
         let folder = inner.layout.fills.clone();
-        self.each_file(&folder, |run, path, name, metadata| {
-            let remove = match Digest::from_file_name(name) {
-                Some(digest) => {
-                    !run.inner.admission.is_running(&digest)
-                        && run.inner.index.fill(&digest)?.is_none()
-                        && age(metadata, now).is_some_and(|age| age > ABANDONED)
-                }
-                None => true,
+        self.each_file(&folder, |run, path, name, _| {
+            let ticket = match Digest::from_file_name(name) {
+                Some(digest) => match run.inner.admission.begin(&digest) {
+                    Some(ticket) if run.inner.index.fill(&digest)?.is_none() => Some(ticket),
+                    _ => return Ok(()),
+                },
+                None => None,
             };
-            if remove && run.unlink(path) {
+            if path.exists() && run.unlink(path) {
                 run.found.partials += 1;
             }
+            drop(ticket);
             Ok(())
         })
     }
@@ -303,6 +309,7 @@ impl Run<'_> {
     fn folder(&mut self) -> Result<(), CacheError> {
         let layout = self.inner.layout.clone();
         let ours = [&layout.lock, &layout.index, &layout.fills, &layout.blobs];
+        let housemates = HOUSEMATES.map(|name| layout.dir.join(name));
         let list = self.inner.disk.list(&layout.dir);
         let list = list.map_err(|error| CacheError::io("list", &layout.dir.display(), error))?;
         for entry in list.flatten() {
@@ -311,16 +318,10 @@ impl Run<'_> {
                 .file_name()
                 .to_str()
                 .is_some_and(|name| name.starts_with(SET_ASIDE));
-            if !aside && !ours.contains(&&path) {
+            if !aside && !ours.contains(&&path) && !housemates.contains(&path) {
                 self.unknown(&path);
             }
         }
         Ok(())
     }
-}
-
-/// How long ago a file was written; `None` when that lies in the future.
-fn age(metadata: &Metadata, now: Timestamp) -> Option<Duration> {
-    let written = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Timestamp(written.as_secs()).age(now)
 }

@@ -3,7 +3,7 @@
 //! The file is the buffer. The task writes what arrives and moves the readers' horizon; it waits for nobody
 //! who reads. The last bytes stay behind the horizon until the digest matches.
 
-use std::{fs::File, sync::Arc};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::{
     route::Route,
 };
 use crate::{
-    cache::{Fill, VerifiedBytes},
+    cache::{CacheError, Fill, Kind, VerifiedBytes},
     delivery::{Ended, Growth, Onward},
     memory::Buffer,
     oci::{Digest, Hasher, Repository},
@@ -30,6 +30,10 @@ const HELD_BACK: u64 = 1024;
 /// Bytes written at a time, at most: large enough that the hop to a writing thread does not show, small
 /// enough that readers follow closely.
 const BATCH: usize = 1 << 20;
+
+/// How often, and how long apart, a digest that is busy is tried.
+const BUSY_TRIES: u32 = 20;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How a flight of a blob set out: what those who wait for it get.
 pub(super) type Outset = Result<Departed, Unserved>;
@@ -167,13 +171,7 @@ impl Flying {
         download.open(Instant::now() + patience).await?;
         match download.size() {
             Some(size) if size <= self.mirror.0.settings.inline_below => self.to_memory(download, size).await,
-            size => match self
-                .mirror
-                .0
-                .cache
-                .begin_fill(&self.repository, &self.digest, size)
-                .await
-            {
+            size => match self.begin(size).await {
                 // An earlier fill may have left a file that the index had not heard of.
                 Ok(fill) => {
                     let download = (fill.len() == 0).then_some(download);
@@ -200,16 +198,30 @@ impl Flying {
         }));
     }
 
+    /// Begins the file. The recovery after a start may hold a digest for the moment that it looks at it.
+    async fn begin(&self, size: Option<u64>) -> Result<Fill, CacheError> {
+        let mut tries = 0;
+        loop {
+            match self
+                .mirror
+                .0
+                .cache
+                .begin_fill(&self.repository, &self.digest, size)
+                .await
+            {
+                Err(error) if error.kind() == Kind::Busy && tries < BUSY_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
     /// A partial file that an earlier fill left, with the whole blob's size where it is known.
     async fn partial(&self) -> Option<(Fill, Option<u64>)> {
         let left = self.mirror.0.cache.partial(&self.digest)?;
-        let fill = self
-            .mirror
-            .0
-            .cache
-            .begin_fill(&self.repository, &self.digest, left.size)
-            .await
-            .ok()?;
+        let fill = self.begin(left.size).await.ok()?;
         (fill.len() > 0).then_some((fill, left.size))
     }
 
