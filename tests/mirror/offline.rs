@@ -98,9 +98,7 @@ async fn a_cached_tag_is_served_when_names_do_not_resolve() {
         let dns = Dns::start(&[("registry.test", &loopback)]).await;
         let upstream = Upstream::start().await;
         let url = format!("http://registry.test:{}", upstream.port());
-        let entry = Entry::new(UPSTREAM, &[url])
-            .set("tag_ttl", "\"0s\"")
-            .set("addresses", "[\"127.0.0.1\"]");
+        let entry = Entry::new(UPSTREAM, &[url]).set("tag_ttl", "\"0s\"");
         let config = Config::new()
             .upstream(entry)
             .set("default_upstream", "\"registry.test\"")

@@ -1,4 +1,4 @@
-//! The address of a registry: `https://registry-1.docker.io`.
+//! The address of a registry: `https://registry-1.docker.io`, `https://example.org/mirror`.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -29,13 +29,15 @@ impl Scheme {
     }
 }
 
-/// Scheme, host and port of a registry; its API is below `/v2/`.
+/// Scheme, host and port of a registry, perhaps with a path; its API is at `/v2/` below it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     scheme: Scheme,
     text: Arc<str>,
     host: Arc<str>,
     port: u16,
+    /// Where the path begins in the text.
+    path: usize,
 }
 
 /// Why a text is no endpoint.
@@ -68,7 +70,23 @@ impl Endpoint {
 
     /// `host` or `host:port`, as in a URL and in a `Host` header.
     pub fn authority(&self) -> &str {
-        &self.text[self.scheme.as_str().len() + 3..]
+        &self.text[self.scheme.as_str().len() + 3..self.path]
+    }
+
+    /// `/mirror`, or nothing.
+    pub fn path(&self) -> &str {
+        &self.text[self.path..]
+    }
+
+    /// The same, if it is a host and nothing more.
+    pub fn without_path(self) -> Result<Self, InvalidEndpoint> {
+        if self.path().is_empty() {
+            return Ok(self);
+        }
+        Err(InvalidEndpoint {
+            text: self.text.to_string(),
+            reason: "it cannot have a path here",
+        })
     }
 }
 
@@ -105,9 +123,12 @@ impl FromStr for Endpoint {
         let uri: Uri = written
             .parse()
             .map_err(|_| refuse("it is not a URL, as `https://ghcr.io`"))?;
-        if !matches!(uri.path(), "" | "/") {
-            return Err(refuse("it cannot have a path; the API is always below `/v2/`"));
-        }
+        let path = match uri.path().trim_end_matches('/') {
+            path if path.ends_with("/v2") => {
+                return Err(refuse("leave out `/v2`, which is always added"));
+            }
+            path => path,
+        };
         let authority = uri.authority().ok_or_else(|| refuse("it has no host"))?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
@@ -119,14 +140,12 @@ impl FromStr for Endpoint {
             Some(Ok(port)) if port > 0 => port,
             Some(_) => return Err(refuse("its port must be a number from 1 to 65535")),
         };
+        let authority = authority.as_str().to_ascii_lowercase();
+        let base = format!("{}://{authority}", scheme.as_str());
         Ok(Self {
             scheme,
-            text: format!(
-                "{}://{}",
-                scheme.as_str(),
-                authority.as_str().to_ascii_lowercase()
-            )
-            .into(),
+            path: base.len(),
+            text: (base + path).into(),
             host: host.to_ascii_lowercase().into(),
             port,
         })
@@ -153,7 +172,11 @@ mod tests {
         let local: Endpoint = "http://[::1]:5001".parse().expect("an endpoint");
         assert_eq!((local.host(), local.port()), ("::1", 5001));
         assert_eq!(local.authority(), "[::1]:5001");
-        assert_eq!(local.scheme(), Scheme::Http);
+        assert_eq!((local.scheme(), local.path()), (Scheme::Http, ""));
+        let below: Endpoint = "https://Example.org/A/b/".parse().expect("an endpoint");
+        assert_eq!(below.as_str(), "https://example.org/A/b");
+        assert_eq!((below.authority(), below.path()), ("example.org", "/A/b"));
+        assert!(below.without_path().is_err() && local.without_path().is_ok());
     }
 
     #[test]
@@ -166,6 +189,7 @@ mod tests {
             "https://ghcr.io?x=1",
             "https://ghcr.io#x",
             "https://ghcr.io/v2",
+            "https://ghcr.io/mirror/v2/",
             "https://ghcr.io:",
             "https://ghcr.io:99999",
             "https://gh cr.io",

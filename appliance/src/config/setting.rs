@@ -1,6 +1,6 @@
 //! What kinds of values a setting can have, how each is read, and how it is shown again.
 
-use std::{net::IpAddr, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use figment::value::Value;
 
@@ -95,7 +95,6 @@ by_text! {
     Window: "a daily window as \"daily 02:00-05:00\"";
     LogLevel: "off, error, warn, info, debug or trace, and others for parts as \"info,access=off\"";
     UpstreamName: "a registry's host name as \"ghcr.io\", with its port if it has one";
-    IpAddr: "an IP address as \"192.0.2.7\"";
     SocketAddr: "an address and a port as \"127.0.0.1:5000\" or \"[::]:5000\"";
 }
 

@@ -1,6 +1,6 @@
 //! `[[upstream]]`: the registries that are mirrored.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     Endpoint, Pattern, Secret, Span,
@@ -22,8 +22,6 @@ pub struct UpstreamConfig {
     pub tag_ttl: Duration,
     pub allow: Vec<Pattern>,
     pub deny: Vec<Pattern>,
-    /// Where the endpoints' hosts are, instead of asking DNS; empty asks.
-    pub addresses: Vec<IpAddr>,
 }
 
 /// A user's name and password at an upstream.
@@ -50,7 +48,6 @@ pub(super) fn read(s: &Section<'_>) -> Option<UpstreamConfig> {
     let tag_ttl = s.read::<Span>("tag_ttl");
     let allow = s.read::<Vec<Pattern>>("allow");
     let deny = s.read::<Vec<Pattern>>("deny");
-    let addresses = s.read::<Vec<IpAddr>>("addresses");
 
     let endpoints = endpoints.and_then(|endpoints| usable(s, endpoints));
     let credentials = match (username?, password?) {
@@ -83,7 +80,6 @@ pub(super) fn read(s: &Section<'_>) -> Option<UpstreamConfig> {
         tag_ttl: tag_ttl?.duration(),
         allow: allow?,
         deny: deny?,
-        addresses: addresses?,
     })
 }
 

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{ClientError, Server};
-use crate::config::Scheme;
+use crate::config::{Endpoint, Scheme};
 
 /// A connection of either kind.
 pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -23,7 +23,8 @@ impl Server {
         } else {
             format!("http://{text}")
         };
-        let endpoint: crate::config::Endpoint = text.parse().map_err(ClientError::Address)?;
+        let endpoint = text.parse::<Endpoint>().and_then(Endpoint::without_path);
+        let endpoint = endpoint.map_err(ClientError::Address)?;
         match endpoint.scheme() {
             Scheme::Http => Ok(Self::Network(endpoint)),
             Scheme::Https => Err(ClientError::Https { endpoint }),

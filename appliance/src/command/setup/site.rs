@@ -44,7 +44,8 @@ impl<'a> Site<'a> {
                 format!("{}://{listening}", scheme.as_str())
             }
         };
-        let mirror: Endpoint = text.parse().map_err(SetupError::Address)?;
+        let mirror = text.parse::<Endpoint>().and_then(Endpoint::without_path);
+        let mirror = mirror.map_err(SetupError::Address)?;
         let own = mirror.scheme() == Scheme::Https && config.listen.certificate.is_none();
         Ok(Self {
             own_certificate: own.then(|| tls::own_files(&config.data_dir).cert_file),
