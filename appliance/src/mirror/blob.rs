@@ -74,7 +74,7 @@ impl From<Content> for BlobContent {
 impl Mirror {
     /// A blob for a client that will read it. Starts the fill when it is not here.
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobAnswer, Unserved> {
-        let (_, route) = self.0.upstreams.route(repository)?;
+        let (_, route) = self.rules().upstreams.route(repository)?;
         if let Some(hit) = self.cached_blob(repository, digest) {
             return Ok(hit);
         }
@@ -107,7 +107,7 @@ impl Mirror {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<(Option<u64>, Outcome), Unserved> {
-        let (_, route) = self.0.upstreams.route(repository)?;
+        let (_, route) = self.rules().upstreams.route(repository)?;
         if let Some(hit) = self.cached_blob(repository, digest) {
             return Ok((hit.content.size(), hit.outcome));
         }
@@ -142,7 +142,7 @@ impl Mirror {
         digest: &Digest,
         route: &Route,
     ) -> Result<BlobAnswer, Unserved> {
-        let patience = self.0.settings.first_byte;
+        let patience = self.rules().settings.first_byte;
         let deadline = Instant::now() + patience;
         let flight = self.fill(repository, digest, route);
         let outset = flight
@@ -164,7 +164,7 @@ impl Mirror {
         digest: &Digest,
         route: &Route,
     ) -> Result<Option<u64>, Unserved> {
-        let patience = self.0.settings.first_byte;
+        let patience = self.rules().settings.first_byte;
         let flight = self.0.shown.join((repository.clone(), *digest), |teller| {
             let (mirror, repository, digest, route) =
                 (self.clone(), repository.clone(), *digest, route.clone());

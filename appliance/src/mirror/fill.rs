@@ -116,11 +116,11 @@ impl Mirror {
     }
 
     fn means(&self) -> Means {
-        let inner = &self.0;
+        let (inner, rules) = (&self.0, self.rules());
         Means {
             pool: inner.pool.clone(),
-            pace: inner.settings.pace.clone(),
-            patience: inner.settings.first_byte,
+            pace: rules.settings.pace.clone(),
+            patience: rules.settings.first_byte,
             suspects: inner.suspects.clone(),
         }
     }
@@ -141,7 +141,7 @@ impl Mirror {
             }
         };
         for left in unfinished {
-            let Ok((_, route)) = self.0.upstreams.route(&left.repository) else {
+            let Ok((_, route)) = self.rules().upstreams.route(&left.repository) else {
                 continue;
             };
             tracing::info!(digest = %left.digest, repository = %left.repository, have = left.have, "fill resumed");
@@ -173,10 +173,12 @@ impl Flying {
             return self.to_file(fill, size, None).await;
         }
         let mut download = self.download(0);
-        let patience = self.mirror.0.settings.first_byte;
+        let patience = self.mirror.rules().settings.first_byte;
         download.open(Instant::now() + patience).await?;
         match download.size() {
-            Some(size) if size <= self.mirror.0.settings.inline_below => self.to_memory(download, size).await,
+            Some(size) if size <= self.mirror.rules().settings.inline_below => {
+                self.to_memory(download, size).await
+            }
             size => match self.begin(size).await {
                 // An earlier fill may have left a file that the index had not heard of.
                 Ok(fill) => {

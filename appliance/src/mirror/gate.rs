@@ -50,7 +50,7 @@ impl Mirror {
             ));
         }
         let reference = Arc::new(Reference::Digest(manifest.digest));
-        let deadline = Instant::now() + self.0.settings.revalidation;
+        let deadline = Instant::now() + self.rules().settings.revalidation;
         let asked = route.ask(deadline, |source, path, deadline| {
             let reference = reference.clone();
             async move { source.resolve(&path, &reference, deadline).await }

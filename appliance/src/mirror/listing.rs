@@ -71,7 +71,7 @@ impl Recent {
 impl Mirror {
     /// All tags: the upstream's list; when it cannot be had, the tags that the cache knows.
     pub async fn tags(&self, repository: &Repository) -> Result<TagsAnswer, Unserved> {
-        let (_, route) = self.0.upstreams.route(repository)?;
+        let (_, route) = self.rules().upstreams.route(repository)?;
         if let Some(tags) = self.0.recent_listings.get(repository) {
             return Ok(TagsAnswer {
                 tags,
@@ -107,7 +107,7 @@ impl Mirror {
         repository: &Repository,
         subject: &Digest,
     ) -> Result<ReferrersAnswer, Unserved> {
-        let (upstream, route) = self.0.upstreams.route(repository)?;
+        let (upstream, route) = self.rules().upstreams.route(repository)?;
         let cached = self
             .0
             .cache
@@ -146,7 +146,7 @@ impl Mirror {
     }
 
     async fn listed(&self, key: Key, route: &Route) -> Result<Listing, Unserved> {
-        let patience = self.0.settings.first_byte;
+        let patience = self.rules().settings.first_byte;
         let deadline = Instant::now() + patience;
         let flight = self.0.listings.join(key.clone(), |teller| {
             let (mirror, route) = (self.clone(), route.clone());

@@ -47,7 +47,7 @@ impl Mirror {
         repository: &Repository,
         reference: &Reference,
     ) -> Result<ManifestAnswer, Unserved> {
-        let (upstream, route) = self.0.upstreams.route(repository)?;
+        let (upstream, route) = self.rules().upstreams.route(repository)?;
         if let Some(unserved) = self.0.absent.look(repository, reference) {
             return Err(unserved);
         }
@@ -92,7 +92,7 @@ impl Mirror {
         }
         // Whoever failed a moment ago is asked in the background: nobody waits for a probe.
         let patience = match route.outlook() {
-            Outlook::Up | Outlook::Unknown => self.0.settings.revalidation,
+            Outlook::Up | Outlook::Unknown => self.rules().settings.revalidation,
             Outlook::Doubtful | Outlook::Down => Duration::ZERO,
         };
         let flight = self.revalidate(repository, tag, record, route);
@@ -114,7 +114,7 @@ impl Mirror {
             // A part of it would have to come from this upstream anyway: it is worth the whole patience.
             None => match flight
                 .clone()
-                .told(flight.patience(self.0.settings.first_byte))
+                .told(flight.patience(self.rules().settings.first_byte))
                 .await
             {
                 Some(Err(unserved)) if unserved.reason != Reason::NotFound => Err(Unserved::incomplete(
@@ -159,7 +159,7 @@ impl Mirror {
         reference: &Reference,
         route: &Route,
     ) -> Result<ManifestAnswer, Unserved> {
-        let patience = self.0.settings.first_byte;
+        let patience = self.rules().settings.first_byte;
         let deadline = Instant::now() + patience;
         let flight = self.0.manifests.join((repository.clone(), reference.clone()), |teller| {
             let (mirror, repository, reference, route) = (self.clone(), repository.clone(), reference.clone(), route.clone());
@@ -213,7 +213,7 @@ impl Mirror {
         record: TagRecord,
         route: &Route,
     ) -> Fetched {
-        let deadline = Instant::now() + self.0.settings.first_byte;
+        let deadline = Instant::now() + self.rules().settings.first_byte;
         let shared = Arc::new(reference.clone());
         let asked = route.ask(deadline, |source, path, deadline| {
             let reference = shared.clone();

@@ -29,10 +29,11 @@ mod pass;
 mod platform;
 mod pull;
 mod route;
+mod rules;
 mod suspects;
 mod upstream;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
@@ -46,7 +47,10 @@ pub use manifest::ManifestAnswer;
 pub use names::{Names, Unresolved};
 pub use pace::Pace;
 pub use pull::{BlobState, Progress, PullError};
+pub use rules::{Rules, Settings};
 pub use upstream::{Access, OpenUpstreams, Upstream, Upstreams};
+
+use arc_swap::{ArcSwap, Guard};
 
 use crate::{
     cache::Cache,
@@ -56,45 +60,15 @@ use crate::{
     oci::{Digest, Reference, Repository},
 };
 
-/// What the mirror is told.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How long a request may wait for the first byte of an answer.
-    pub first_byte: Duration,
-    /// How long a cached tag's revalidation may hold up its answer. The asking itself goes on.
-    pub revalidation: Duration,
-    /// How long "not found" is remembered.
-    pub negative_ttl: Duration,
-    /// Blobs smaller than this, in bytes, are stored in the index and fetched whole.
-    pub inline_below: u64,
-    /// The WAN's share for all fetches together.
-    pub pace: Pace,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            first_byte: Duration::from_secs(8),
-            // Longer than a HEAD over a satellite link, shorter than a person's patience.
-            revalidation: Duration::from_secs(2),
-            negative_ttl: Duration::from_secs(15),
-            inline_below: 32 << 10,
-            pace: Pace::default(),
-        }
-    }
-}
-
 /// The mirror. Clones are the same mirror.
 #[derive(Clone)]
 pub struct Mirror(Arc<Inner>);
 
 struct Inner {
-    upstreams: Upstreams,
-    names: Names,
+    rules: ArcSwap<Rules>,
     cache: Cache,
     pool: Pool,
     clock: Clock,
-    settings: Settings,
     manifests: flights::Flights<(Repository, Reference), manifest::Fetched>,
     blobs: flights::Flights<Digest, fill::Outset>,
     shown: flights::Flights<(Repository, Digest), Result<Option<u64>, Unserved>>,
@@ -110,24 +84,15 @@ struct Inner {
 }
 
 impl Mirror {
-    pub fn new(
-        upstreams: Upstreams,
-        names: Names,
-        cache: Cache,
-        pool: Pool,
-        clock: Clock,
-        settings: Settings,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(rules: Rules, cache: Cache, pool: Pool, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        let negative_ttl = rules.settings.negative_ttl;
         Self(Arc::new(Inner {
-            upstreams,
-            names,
+            rules: ArcSwap::from_pointee(rules),
             cache,
             pool,
             clock,
-            absent: negative::Absent::new(settings.negative_ttl),
-            absent_blobs: negative::Absent::new(settings.negative_ttl),
-            settings,
+            absent: negative::Absent::new(negative_ttl),
+            absent_blobs: negative::Absent::new(negative_ttl),
             manifests: flights::Flights::default(),
             blobs: flights::Flights::default(),
             shown: flights::Flights::default(),
@@ -142,11 +107,18 @@ impl Mirror {
 
     /// Which repository a name in a URL means.
     pub fn resolve(&self, name: &str, ns: Option<&str>) -> Result<Repository, Unresolved> {
-        self.0.names.resolve(name, ns)
+        self.rules().names.resolve(name, ns)
     }
 
-    pub fn upstreams(&self) -> &Upstreams {
-        &self.0.upstreams
+    /// Works by other rules from now on. What is under way goes on by those it began with.
+    pub fn change(&self, rules: Rules) {
+        rules.upstreams.inherit(&self.rules().upstreams);
+        self.0.rules.store(Arc::new(rules));
+    }
+
+    /// The rules in force. Not to be held while waiting.
+    fn rules(&self) -> Guard<Arc<Rules>> {
+        self.0.rules.load()
     }
 
     /// The budget that this mirror's bytes in flight are covered by.

@@ -3,7 +3,14 @@
 //! A debt, not a bucket: what has arrived is written down, and whoever wants more waits until the debt of
 //! all is paid off at the rate. TCP's own flow control does the rest.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU64,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -12,39 +19,49 @@ use tokio::time::Instant;
 const BURST: Duration = Duration::from_millis(100);
 
 /// A shared pace. Clones are the same pace.
-#[derive(Clone, Debug, Default)]
-pub struct Pace(Option<Arc<Limit>>);
+#[derive(Clone, Debug)]
+pub struct Pace(Arc<Limit>);
 
 #[derive(Debug)]
 struct Limit {
-    /// Bytes per second, not zero.
-    rate: u64,
+    /// Bytes per second; zero is as fast as it goes.
+    rate: AtomicU64,
     /// When all that has arrived will have been paid off.
     paid: Mutex<Instant>,
 }
 
-impl Pace {
-    /// At most `rate` bytes per second; zero stands for one.
-    pub fn at(rate: u64) -> Self {
-        Self(Some(Arc::new(Limit {
-            rate: rate.max(1),
+impl Default for Pace {
+    fn default() -> Self {
+        Self(Arc::new(Limit {
+            rate: AtomicU64::new(0),
             paid: Mutex::new(Instant::now()),
-        })))
+        }))
+    }
+}
+
+impl Pace {
+    /// At most `rate` bytes per second from now on, also for what is under way; `None` is as fast as it
+    /// goes.
+    pub fn limit(&self, rate: Option<NonZeroU64>) {
+        self.0.rate.store(rate.map_or(0, NonZeroU64::get), Relaxed);
+        *self.0.paid.lock() = Instant::now();
     }
 
     /// Writes down what has arrived.
     pub(super) fn arrived(&self, bytes: usize) {
-        if let Some(limit) = &self.0 {
-            let cost = Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / limit.rate);
-            let mut paid = limit.paid.lock();
+        if let Some(rate) = NonZeroU64::new(self.0.rate.load(Relaxed)) {
+            let cost = Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / rate);
+            let mut paid = self.0.paid.lock();
             *paid = (*paid).max(Instant::now()) + cost;
         }
     }
 
     /// When more may be read. `None`: now.
     pub(super) fn due(&self) -> Option<Instant> {
-        let limit = self.0.as_ref()?;
-        let paid = *limit.paid.lock();
+        if self.0.rate.load(Relaxed) == 0 {
+            return None;
+        }
+        let paid = *self.0.paid.lock();
         (paid > Instant::now() + BURST).then(|| paid - BURST)
     }
 }
@@ -55,7 +72,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_the_rate_and_no_less() {
-        let pace = Pace::at(1_000_000);
+        let pace = Pace::default();
+        pace.limit(NonZeroU64::new(1_000_000));
         let began = Instant::now();
         for _ in 0..100 {
             if let Some(due) = pace.due() {
@@ -65,6 +83,8 @@ mod tests {
         }
         let took = began.elapsed().as_secs_f64();
         assert!((9.5..=10.1).contains(&took), "10 MB at 1 MB/s took {took} s");
+        pace.limit(None);
+        assert_eq!(pace.due(), None, "a debt at a rate that holds no more");
     }
 
     #[test]

@@ -57,9 +57,15 @@ impl Upstreams {
         }
     }
 
-    /// The configured ones, in no order.
-    pub fn configured(&self) -> impl Iterator<Item = &Upstream> {
-        self.configured.values()
+    /// Takes over what clients of an open mirror have named so far, with all that is known of it.
+    pub(super) fn inherit(&self, before: &Self) {
+        if self.open.is_some() {
+            let named = before.opened.lock().clone();
+            let others = named
+                .into_iter()
+                .filter(|(name, _)| !self.configured.contains_key(name));
+            self.opened.lock().extend(others);
+        }
     }
 
     fn get(&self, name: &UpstreamName) -> Option<Upstream> {

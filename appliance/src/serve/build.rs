@@ -1,6 +1,6 @@
 //! From the configuration to the rooms' own settings. Only here do the two know of each other.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, num::NonZeroU64, sync::Arc};
 
 use super::{ServeError, endpoints::Opened};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     config::{Config, Limit, Scope, Size, UpstreamConfig},
     memory::Pool,
     metrics::Metrics,
-    mirror::{Mirror, Names, Pace, Settings, Upstream, Upstreams},
+    mirror::{Mirror, Names, Pace, Rules, Settings, Upstream, Upstreams},
     oci::{RepositoryPath, UpstreamName},
     source::Source,
     tls::{Subject, TlsError},
@@ -148,17 +148,21 @@ pub(super) fn mirror(
     } else {
         names
     };
+    let pace = Pace::default();
+    let rate = config.fetch.max_wan_rate;
+    pace.limit(rate.and_then(|rate| NonZeroU64::new(rate.bytes_per_second())));
     let settings = Settings {
         first_byte: config.fetch.first_byte_timeout,
         inline_below: config.cache.inline_below.bytes(),
-        pace: config
-            .fetch
-            .max_wan_rate
-            .map(|rate| Pace::at(rate.bytes_per_second()))
-            .unwrap_or_default(),
+        pace,
         ..Settings::default()
     };
-    Mirror::new(upstreams, names, cache, pool, clock, settings, metrics)
+    let rules = Rules {
+        upstreams,
+        names,
+        settings,
+    };
+    Mirror::new(rules, cache, pool, clock, metrics)
 }
 
 pub(super) fn certificate(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsError> {

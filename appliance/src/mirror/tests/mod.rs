@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tempfile::TempDir;
 
-use super::{BlobAnswer, BlobContent, Mirror, Names, Settings, Upstream, Upstreams};
+use super::{BlobAnswer, BlobContent, Mirror, Names, Rules, Settings, Upstream, Upstreams};
 use crate::{
     cache::{Cache, Options},
     clock::Clock,
@@ -61,15 +61,12 @@ impl Bed {
         };
         let upstreams = Upstreams::new([upstream], None);
         let metrics = Arc::<Metrics>::default();
-        let mirror = Mirror::new(
+        let rules = Rules {
             upstreams,
-            Names::new([name.clone()], name),
-            cache,
-            pool,
-            clock.clone(),
+            names: Names::new([name.clone()], name),
             settings,
-            metrics.clone(),
-        );
+        };
+        let mirror = Mirror::new(rules, cache, pool, clock.clone(), metrics.clone());
         Self {
             mirror,
             source: sources[0].clone(),
