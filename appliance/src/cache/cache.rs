@@ -119,26 +119,40 @@ impl Cache {
     }
 
     pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Presence, CacheError> {
-        let inner = &self.inner;
-        let size = match inner.index.blob(repository, digest)? {
-            Found::Absent => return Ok(Presence::Absent),
+        let content = match self.inner.index.blob(repository, digest)? {
             Found::Hidden => return Ok(Presence::Hidden),
-            Found::Inline(bytes) => return Ok(Presence::Here(Content::Inline(bytes))),
+            found => self.content(digest, found)?,
+        };
+        Ok(content.map_or(Presence::Absent, Presence::Here))
+    }
+
+    /// A blob for a repository whose upstream has *just now* been shown to have it, whether or not the index
+    /// has written that down yet.
+    pub fn proven(&self, digest: &Digest) -> Result<Option<Content>, CacheError> {
+        let found = self.inner.index.blob_of_any(digest)?;
+        self.content(digest, found)
+    }
+
+    fn content(&self, digest: &Digest, found: Found) -> Result<Option<Content>, CacheError> {
+        let inner = &self.inner;
+        let size = match found {
+            Found::Absent | Found::Hidden => return Ok(None),
+            Found::Inline(bytes) => return Ok(Some(Content::Inline(bytes))),
             Found::File { size } => size,
             Found::Damaged => {
                 self.drop_damaged(digest);
-                return Ok(Presence::Absent);
+                return Ok(None);
             }
         };
         match files::open(&inner.disk, &inner.layout, digest, size) {
-            Ok(files::Opened::Blob(blob)) => Ok(Presence::Here(Content::File(blob))),
+            Ok(files::Opened::Blob(blob)) => Ok(Some(Content::File(blob))),
             Ok(files::Opened::Lost { found }) => {
                 tracing::warn!(%digest, ?found, size, "a listed blob is not what it was: it is taken off the list");
                 inner.index.suggest(Command::Lost {
                     digest: *digest,
                     found,
                 });
-                Ok(Presence::Absent)
+                Ok(None)
             }
             Err(error) => Err(CacheError::io("open the blob", digest, error)),
         }

@@ -8,8 +8,8 @@ use rustix::io::{ReadWriteFlags, preadv2};
 use crate::memory::{Buffer, Permit};
 
 /// How much is read at a time, in bytes: the size from which the calls' cost no longer shows, small enough
-/// that 64 such readers fit into half of the default budget.
-pub(super) const CHUNK: usize = 256 << 10;
+/// that 128 such readers fit into half of the default budget.
+pub(super) const CHUNK: usize = 128 << 10;
 
 /// Reads `length` bytes at `offset`, on the spot if they are in the page cache, else on a blocking thread.
 pub(super) async fn read(file: &Arc<File>, offset: u64, length: usize, permit: Permit) -> io::Result<Buffer> {

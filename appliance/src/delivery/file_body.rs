@@ -29,7 +29,7 @@ pub enum Delivery {
     /// The kernel sends them: plain HTTP/1.1.
     Sendfile(Arc<Windows>),
     /// They are read and framed: TLS, HTTP/2.
-    Copy(Pool),
+    Copy,
 }
 
 /// How the connection of a request takes bytes.

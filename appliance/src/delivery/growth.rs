@@ -75,8 +75,9 @@ impl Growth {
             Ended::Detached { at, .. } => *at,
             Ended::Failed(_) => 0,
         };
-        let _ = self.ended.set(ended);
+        // In this order, and read in the other: who sees the end sees all the bytes before it.
         self.readable.fetch_max(at, Ordering::Release);
+        let _ = self.ended.set(ended);
         self.wake();
     }
 
@@ -106,14 +107,15 @@ impl Growth {
     }
 
     fn look(&self, position: u64) -> Option<Growing<'_>> {
-        if let Some(ended @ Ended::Failed(_)) = self.ended.get() {
+        let ended = self.ended.get();
+        if let Some(ended @ Ended::Failed(_)) = ended {
             return Some(Growing::Ended(ended));
         }
         let readable = self.readable();
         if readable > position {
             return Some(Growing::Readable(readable));
         }
-        self.ended.get().map(Growing::Ended)
+        ended.map(Growing::Ended)
     }
 
     fn wake(&self) {

@@ -21,7 +21,6 @@ use super::{
     App, Bound,
     connection::{Context, protocol},
 };
-use crate::memory::Pool;
 
 /// Connections waiting to be accepted, at most.
 const BACKLOG: i32 = 1024;
@@ -141,12 +140,7 @@ impl Listeners {
     /// Serves until `Shutdown`, then lets what is in flight finish for at most `grace`.
     ///
     /// Returns the handle to stop it, and the future that serves.
-    pub fn serve<A: App>(
-        self,
-        app: A,
-        pool: Pool,
-        grace: Duration,
-    ) -> (Shutdown, impl Future<Output = ()> + Send) {
+    pub fn serve<A: App>(self, app: A, grace: Duration) -> (Shutdown, impl Future<Output = ()> + Send) {
         let (stop, stopping) = watch::channel(Stop::NotYet);
         (
             Shutdown(stop),
@@ -154,7 +148,6 @@ impl Listeners {
                 self,
                 Context {
                     app,
-                    pool,
                     protocol: Arc::new(protocol()),
                 },
                 stopping,

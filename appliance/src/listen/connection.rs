@@ -12,10 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::App;
-use crate::{
-    delivery::{Delivery, Line, Socket, Windows},
-    memory::Pool,
-};
+use crate::delivery::{Delivery, Line, Socket, Windows};
 
 /// How long a client may take for a request's head, and for a TLS handshake. Bounds what a client that says
 /// nothing costs; a kept-alive connection that is idle for longer is closed, which clients expect.
@@ -49,7 +46,6 @@ impl fmt::Display for Peer {
 #[derive(Clone)]
 pub(super) struct Context<A> {
     pub(super) app: A,
-    pub(super) pool: Pool,
     pub(super) protocol: Arc<auto::Builder<TokioExecutor>>,
 }
 
@@ -72,6 +68,13 @@ pub(super) fn protocol() -> auto::Builder<TokioExecutor> {
 
 impl<A: App> Context<A> {
     pub(super) async fn plain(self, stream: TcpStream, address: SocketAddr, watcher: Watcher) {
+        // hyper's clock for a head starts when it knows the protocol: until the first byte it is this one.
+        if !matches!(
+            tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await,
+            Ok(Ok(()))
+        ) {
+            return;
+        }
         let windows = Arc::<Windows>::default();
         let io = Socket::new(stream, windows.clone());
         self.serve(io, Peer::Network(address), Some(windows), watcher)
@@ -103,9 +106,9 @@ impl<A: App> Context<A> {
     where
         I: rt::Read + rt::Write + Unpin + Send + 'static,
     {
-        let Self { app, pool, protocol } = self;
+        let Self { app, protocol } = self;
         let service = service_fn(move |request: Request<Incoming>| {
-            let line = line(request.version(), windows.as_ref(), &pool);
+            let line = line(request.version(), windows.as_ref());
             let app = app.clone();
             async move { Ok::<_, Infallible>(app.answer(request, peer, line).await) }
         });
@@ -117,14 +120,14 @@ impl<A: App> Context<A> {
 }
 
 /// HTTP/1.1 on a plain socket takes files from the kernel; everything else takes copies.
-fn line(version: Version, windows: Option<&Arc<Windows>>, pool: &Pool) -> Line {
+fn line(version: Version, windows: Option<&Arc<Windows>>) -> Line {
     match windows {
         Some(windows) if version < Version::HTTP_2 => Line {
             delivery: Delivery::Sendfile(windows.clone()),
             windows: Some(windows.clone()),
         },
         _ => Line {
-            delivery: Delivery::Copy(pool.clone()),
+            delivery: Delivery::Copy,
             windows: None,
         },
     }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 /// The unit of accounting in bytes. A semaphore counts in `u32`; pages keep the sum in range and are what
 /// the allocator hands out anyway.
@@ -30,6 +33,8 @@ struct Inner {
     released: AtomicU64,
     waiting: AtomicU64,
     exhausted: AtomicU64,
+    /// Whose part this is: what is taken here is taken there as well.
+    whole: Option<Pool>,
 }
 
 /// Nothing came free before the deadline: the fault is this box's, and a later try can succeed.
@@ -56,6 +61,17 @@ pub struct PoolUsage {
 impl Pool {
     /// A pool of `capacity` bytes, rounded up to whole pages, at least one.
     pub fn new(capacity: u64) -> Self {
+        Self::of(capacity, None)
+    }
+
+    /// A part of the pool: at most `capacity` bytes of it, so that those who draw from the part cannot use up
+    /// the whole. What they hold counts in the whole, and only there is it to be read.
+    #[must_use]
+    pub fn part(&self, capacity: u64) -> Self {
+        Self::of(capacity, Some(self.clone()))
+    }
+
+    fn of(capacity: u64, whole: Option<Pool>) -> Self {
         let pages = usize::try_from(capacity).unwrap_or(usize::MAX).div_ceil(PAGE);
         let capacity_pages = pages.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         Self(Arc::new(Inner {
@@ -65,6 +81,7 @@ impl Pool {
             released: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             exhausted: AtomicU64::new(0),
+            whole,
         }))
     }
 
@@ -73,13 +90,22 @@ impl Pool {
     /// A request larger than the whole pool is granted the whole pool: it must be possible to serve one
     /// large thing on a small box, alone.
     pub async fn acquire(&self, bytes: usize, patience: Duration) -> Result<Permit, Exhausted> {
+        let deadline = Instant::now() + patience;
+        let mut permit = self.acquire_here(bytes, deadline).await?;
+        if let Some(whole) = &self.0.whole {
+            permit.under = Some(Box::new(whole.acquire_here(permit.bytes(), deadline).await?));
+        }
+        Ok(permit)
+    }
+
+    async fn acquire_here(&self, bytes: usize, deadline: Instant) -> Result<Permit, Exhausted> {
         let pages = self.pages(bytes);
         if let Some(permit) = self.take(pages) {
             return Ok(permit);
         }
         let _waiting = Waiting::enter(&self.0.waiting);
         let room = self.0.free.clone().acquire_many_owned(pages);
-        match tokio::time::timeout(patience, room).await {
+        match tokio::time::timeout_at(deadline, room).await {
             Ok(Ok(room)) => Ok(self.granted(room)),
             // The semaphore is never closed, so the only other outcome is the deadline.
             _ => {
@@ -93,7 +119,11 @@ impl Pool {
 
     /// Takes room for `bytes` if it is there now and nobody waits for it.
     pub fn try_acquire(&self, bytes: usize) -> Option<Permit> {
-        self.take(self.pages(bytes))
+        let mut permit = self.take(self.pages(bytes))?;
+        if let Some(whole) = &self.0.whole {
+            permit.under = Some(Box::new(whole.take(whole.pages(permit.bytes()))?));
+        }
+        Some(permit)
     }
 
     pub fn usage(&self) -> PoolUsage {
@@ -128,6 +158,7 @@ impl Pool {
             .acquired
             .fetch_add((room.num_permits() * PAGE) as u64, Relaxed);
         Permit {
+            under: None,
             room,
             pool: self.0.clone(),
         }
@@ -158,6 +189,8 @@ impl Drop for Waiting<'_> {
 
 /// Room in the pool. Dropping it gives the room back.
 pub struct Permit {
+    /// The same room in the whole, when this is of a part.
+    under: Option<Box<Permit>>,
     room: OwnedSemaphorePermit,
     pool: Arc<Inner>,
 }
@@ -170,6 +203,9 @@ impl Permit {
 
     /// Gives back what is not needed to cover `bytes`. Never grows.
     pub fn shrink_to(&mut self, bytes: usize) {
+        if let Some(under) = &mut self.under {
+            under.shrink_to(bytes);
+        }
         let surplus = self
             .room
             .num_permits()
@@ -299,6 +335,22 @@ mod tests {
         assert_eq!(all.bytes(), 8192);
         drop(all);
         assert_eq!(pool.usage().in_use, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_draws_from_a_part_cannot_use_up_the_whole() {
+        let whole = Pool::new(64 << 10);
+        let part = whole.part(32 << 10);
+        let mut held = part.acquire(32 << 10, LONG).await.expect("room");
+        assert!(part.try_acquire(1).is_none());
+        assert!(part.acquire(1, Duration::from_secs(1)).await.is_err());
+        assert_eq!(whole.usage().in_use, 32 << 10);
+        let rest = whole.try_acquire(32 << 10).expect("the other half");
+        held.shrink_to(8192);
+        assert_eq!(whole.usage().in_use, (32 << 10) + 8192);
+        drop((held, rest));
+        assert_eq!((whole.usage().in_use, part.usage().in_use), (0, 0));
+        assert!(part.try_acquire(32 << 10).is_some());
     }
 
     #[tokio::test]

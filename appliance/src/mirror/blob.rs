@@ -3,11 +3,13 @@
 use std::{fs::File, sync::Arc};
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Mirror, Outcome, Unserved,
-    fill::{Cargo, Departed},
+    fill::{Cargo, Departed, Outset},
+    flights::Flight,
+    manifest::STORE_PATIENCE,
     route::Route,
 };
 use crate::{
@@ -82,22 +84,8 @@ impl Mirror {
         if let Some(unserved) = self.0.absent_blobs.look(repository, &asked) {
             return Err(unserved);
         }
-        let answer = match self.presence(repository, digest) {
-            // It is here, for others: ask whether the upstream holds it for this repository too.
-            Presence::Hidden => match self.shown(repository, digest, &route).await {
-                Ok(_) => match self.cached_blob(repository, digest) {
-                    Some(hit) => Ok(BlobAnswer {
-                        outcome: Outcome::Revalidated,
-                        ..hit
-                    }),
-                    None => self.filled(repository, digest, &route).await,
-                },
-                Err(unserved) => Err(unserved),
-            },
-            Presence::Here(content) => Ok(hit(content)),
-            Presence::Absent => self.filled(repository, digest, &route).await,
-        };
-        answer.inspect_err(|unserved| self.0.absent_blobs.remember(repository, &asked, unserved))
+        let filled = self.filled(repository, digest, &route).await;
+        filled.inspect_err(|unserved| self.0.absent_blobs.remember(repository, &asked, unserved))
     }
 
     /// A blob's size, for a client that only asks. Starts no fill: many clients ask before they push or
@@ -115,7 +103,8 @@ impl Mirror {
         if let Some(unserved) = self.0.absent_blobs.look(repository, &asked) {
             return Err(unserved);
         }
-        let shown = self.shown(repository, digest, &route).await;
+        let deadline = Instant::now() + self.rules().settings.first_byte;
+        let shown = self.shown(repository, digest, &route, deadline).await;
         shown
             .map(|size| (size, Outcome::Miss))
             .inspect_err(|unserved| self.0.absent_blobs.remember(repository, &asked, unserved))
@@ -136,6 +125,8 @@ impl Mirror {
         })
     }
 
+    /// Joins the blob's flight, or sets one off. A flight of another repository is joined only for its
+    /// bytes: whether this one may have them is asked, and its failure is not this one's.
     async fn filled(
         &self,
         repository: &Repository,
@@ -144,49 +135,67 @@ impl Mirror {
     ) -> Result<BlobAnswer, Unserved> {
         let patience = self.rules().settings.first_byte;
         let deadline = Instant::now() + patience;
-        let flight = self.fill(repository, digest, route);
-        let outset = flight
-            .told(deadline)
-            .await
-            .unwrap_or_else(|| Err(Unserved::out_of_patience(patience)));
-        let departed = outset?;
-        if departed.repository != *repository {
-            // Joined what another repository set off.
-            self.shown(repository, digest, route).await?;
+        loop {
+            let flight = self.fill(repository, digest, route);
+            let Some(outset) = flight.clone().told(deadline).await else {
+                return Err(Unserved::out_of_patience(patience));
+            };
+            match outset {
+                Ok(departed) if departed.repository == *repository => return Ok(answer(departed)),
+                Ok(departed) => {
+                    self.shown(repository, digest, route, deadline).await?;
+                    self.show_at_landing(repository, digest, flight);
+                    return Ok(answer(departed));
+                }
+                Err(grounded) if grounded.repository == *repository => return Err(grounded.unserved),
+                Err(_) if timeout_at(deadline, flight.landed()).await.is_err() => {
+                    return Err(Unserved::out_of_patience(patience));
+                }
+                Err(_) => {}
+            }
         }
-        Ok(answer(departed))
+    }
+
+    /// A blob that is still on its way has no row that could say who may see it: said when it has landed.
+    fn show_at_landing(&self, repository: &Repository, digest: &Digest, flight: Flight<Outset>) {
+        let (mirror, repository, digest) = (self.clone(), repository.clone(), *digest);
+        tokio::spawn(async move {
+            flight.landed().await;
+            mirror.keep_shown(&repository, &digest).await;
+        });
+    }
+
+    async fn keep_shown(&self, repository: &Repository, digest: &Digest) {
+        let show = self.0.cache.show(repository, digest);
+        if let Ok(Err(error)) = timeout(STORE_PATIENCE, show).await {
+            tracing::debug!(%digest, error = %chain(&error), "visibility not stored");
+        }
     }
 
     /// Asks the upstream whether the repository holds the blob, and remembers a yes.
-    async fn shown(
+    pub(super) async fn shown(
         &self,
         repository: &Repository,
         digest: &Digest,
         route: &Route,
+        deadline: Instant,
     ) -> Result<Option<u64>, Unserved> {
-        let patience = self.rules().settings.first_byte;
         let flight = self.0.shown.join((repository.clone(), *digest), |teller| {
             let (mirror, repository, digest, route) =
                 (self.clone(), repository.clone(), *digest, route.clone());
             async move {
-                let deadline = Instant::now() + patience;
                 let asked = route.ask(deadline, |source, path, deadline| async move {
                     source.stat_blob(&path, &digest, deadline).await
                 });
                 let answer = asked.await.map(|(size, _)| size);
-                if answer.is_ok()
-                    && let Err(error) = mirror.0.cache.show(&repository, &digest).await
-                {
-                    tracing::debug!(%digest, error = %chain(&error), "visibility not stored");
+                if answer.is_ok() {
+                    mirror.keep_shown(&repository, &digest).await;
                 }
                 teller.tell(answer);
             }
         });
-        let deadline = Instant::now() + patience;
-        flight
-            .told(deadline)
-            .await
-            .unwrap_or_else(|| Err(Unserved::out_of_patience(patience)))
+        let told = flight.told(deadline).await;
+        told.unwrap_or_else(|| Err(Unserved::out_of_patience(self.rules().settings.first_byte)))
     }
 }
 
@@ -200,6 +209,7 @@ fn hit(content: Content) -> BlobAnswer {
 
 fn answer(departed: Departed) -> BlobAnswer {
     let (content, outcome) = match departed.cargo {
+        Cargo::Kept(content) => (content.into(), Outcome::Revalidated),
         Cargo::Whole(bytes) => (BlobContent::Inline(bytes), Outcome::Miss),
         Cargo::Growing { file, size, growth } => (BlobContent::Growing { file, size, growth }, Outcome::Fill),
         Cargo::Passing { size, onward } => (BlobContent::Passing { size, onward }, Outcome::Pass),

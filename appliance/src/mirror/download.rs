@@ -36,7 +36,7 @@ const PROGRESS: u64 = 64 << 10;
 
 /// How long it goes on without a byte once attempts fail. With the progress deadline before it this stays
 /// under the 40 s after which clients are taken to hang.
-const FRUITLESS_TIME: Duration = Duration::from_secs(15);
+const FRUITLESS_TIME: Duration = Duration::from_secs(8);
 
 /// How long it waits for room in the memory budget.
 const ROOM: Duration = Duration::from_secs(30);
@@ -253,7 +253,11 @@ impl Download {
                 }
                 tokio::time::sleep(self.backoff.next(&mut self.rng)).await;
             }
-            match self.open(Instant::now() + self.means.patience).await {
+            let left = self
+                .fruitless_since
+                .map(|since| (since + FRUITLESS_TIME) - Instant::now());
+            let patience = left.map_or(self.means.patience, |left| left.min(self.means.patience));
+            match self.open(Instant::now() + patience).await {
                 Ok(()) => return Ok(()),
                 Err(unserved) if matches!(unserved.reason, Reason::NotFound | Reason::Denied) => {
                     return Err(unserved);

@@ -6,17 +6,17 @@
 use std::{fs::File, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Mirror, Reason, Unserved,
     download::{Arrived, Download, Means, gather},
     flights::{Flight, Teller},
     pass::Pass,
-    route::Route,
+    route::{Outlook, Route},
 };
 use crate::{
-    cache::{CacheError, Fill, Kind, VerifiedBytes},
+    cache::{CacheError, Content, Fill, Kind, Presence, VerifiedBytes},
     delivery::{Ended, Growth, Onward},
     memory::Buffer,
     oci::{Digest, Hasher, Repository},
@@ -35,8 +35,18 @@ const BATCH: usize = 1 << 20;
 const BUSY_TRIES: u32 = 20;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a write may take. A disk that is merely busy answers within seconds.
+const DISK_PATIENCE: Duration = Duration::from_secs(20);
+
 /// How a flight of a blob set out: what those who wait for it get.
-pub(super) type Outset = Result<Departed, Unserved>;
+pub(super) type Outset = Result<Departed, Grounded>;
+
+/// A flight that did not set out: for whom it was, and why.
+#[derive(Clone, Debug)]
+pub(super) struct Grounded {
+    pub(super) repository: Repository,
+    pub(super) unserved: Unserved,
+}
 
 /// A blob that is on its way, or has come.
 #[derive(Clone, Debug)]
@@ -50,6 +60,8 @@ pub(super) struct Departed {
 /// Where the bytes are to be had.
 #[derive(Clone, Debug)]
 pub(super) enum Cargo {
+    /// Here already.
+    Kept(Content),
     /// Small, here, verified.
     Whole(Bytes),
     /// In a file that grows.
@@ -163,18 +175,28 @@ impl Flying {
         if let Err(unserved) = self.fly().await {
             self.mirror.0.metrics.fill_failed(unserved.reason.into());
             tracing::warn!(digest = %self.digest, repository = %self.repository, reason = unserved.reason.word(), error = %unserved, "fill failed");
-            self.teller.tell(Err(unserved));
+            self.teller.tell(Err(Grounded {
+                repository: self.repository.clone(),
+                unserved,
+            }));
         }
     }
 
     async fn fly(&self) -> Result<(), Unserved> {
+        let patience = self.mirror.rules().settings.first_byte;
+        let deadline = Instant::now() + patience;
+        // What is missing may be missed by manifests that were whole.
+        self.mirror.0.gate.forget();
+        if let Some(content) = self.kept(deadline).await? {
+            self.depart(Cargo::Kept(content), None);
+            return Ok(());
+        }
         // A partial file is worth more than a fresh start, so it is looked for before anybody is asked.
-        if let Some((fill, size)) = self.partial().await {
+        if let Some((fill, size)) = self.partial(deadline).await? {
             return self.to_file(fill, size, None).await;
         }
         let mut download = self.download(0);
-        let patience = self.mirror.rules().settings.first_byte;
-        download.open(Instant::now() + patience).await?;
+        download.open(deadline).await?;
         match download.size() {
             Some(size) if size <= self.mirror.rules().settings.inline_below => {
                 self.to_memory(download, size).await
@@ -226,11 +248,38 @@ impl Flying {
         }
     }
 
-    /// A partial file that an earlier fill left, with the whole blob's size where it is known.
-    async fn partial(&self) -> Option<(Fill, Option<u64>)> {
-        let left = self.mirror.0.cache.partial(&self.digest)?;
-        let fill = self.begin(left.size).await.ok()?;
-        (fill.len() > 0).then_some((fill, left.size))
+    /// The blob itself, when it is here: it landed a moment ago, or it is here for another repository and
+    /// this one's upstream has it too.
+    async fn kept(&self, deadline: Instant) -> Result<Option<Content>, Unserved> {
+        match self.mirror.presence(&self.repository, &self.digest) {
+            Presence::Here(content) => Ok(Some(content)),
+            Presence::Absent => Ok(None),
+            Presence::Hidden => {
+                self.shown(deadline).await?;
+                // A cache that cannot be read has nothing.
+                Ok(self.mirror.0.cache.proven(&self.digest).unwrap_or_default())
+            }
+        }
+    }
+
+    async fn shown(&self, deadline: Instant) -> Result<(), Unserved> {
+        let shown = self
+            .mirror
+            .shown(&self.repository, &self.digest, &self.route, deadline);
+        shown.await.map(|_| ())
+    }
+
+    /// A partial file that an earlier fill left, with the whole blob's size where it is known. One that was
+    /// left for another repository is taken over only when this one's upstream has the blob too.
+    async fn partial(&self, deadline: Instant) -> Result<Option<(Fill, Option<u64>)>, Unserved> {
+        let Some(left) = self.mirror.0.cache.partial(&self.digest) else {
+            return Ok(None);
+        };
+        if left.repository != self.repository {
+            self.shown(deadline).await?;
+        }
+        let begun = self.begin(left.size).await.ok();
+        Ok(begun.filter(|fill| fill.len() > 0).map(|fill| (fill, left.size)))
     }
 
     /// Small content: fetched whole, verified, told, stored. A wrong one is asked for at the next source.
@@ -269,7 +318,11 @@ impl Flying {
     }
 
     fn onward(&self, hasher: Hasher, at: u64, size: Option<u64>, opened: Option<Download>) -> Arc<Pass> {
-        let means = self.mirror.means();
+        // A pass is as slow as its reader.
+        let means = Means {
+            pool: self.mirror.deliveries().clone(),
+            ..self.mirror.means()
+        };
         Pass::new(self.route.clone(), self.digest, (hasher, at), size, means, opened)
     }
 
@@ -287,8 +340,9 @@ impl Flying {
         let mut download = match download {
             Some(download) => download,
             None => {
-                if size.is_some() {
-                    // What is here can be read at once, whatever the upstream does.
+                let whole = size == Some(adopted);
+                if size.is_some() && (whole || self.route.outlook() != Outlook::Down) {
+                    // What is here can be read at once, before the upstream is asked for the rest.
                     self.depart(
                         Cargo::Growing {
                             file: file.clone(),
@@ -302,7 +356,13 @@ impl Flying {
                     fill.discard();
                     return Err(self.failed(&horizon, Unserved::new(Reason::Unavailable, chain(&error))));
                 }
-                self.download(adopted).of_size(size)
+                let mut download = self.download(adopted).of_size(size);
+                if !whole {
+                    let patience = self.mirror.rules().settings.first_byte;
+                    let opened = download.open(Instant::now() + patience).await;
+                    opened.map_err(|unserved| self.failed(&horizon, unserved))?;
+                }
+                download
             }
         };
         let source = download.source().map(|source| source.name().clone());
@@ -327,15 +387,26 @@ impl Flying {
             let batch = std::mem::take(&mut arrived);
             // What arrives meanwhile is gathered while this is hashed and written.
             let write = async {
-                let written = fill.append(batch).await;
+                let written = timeout(DISK_PATIENCE, fill.append(batch)).await;
                 horizon.advance(fill.len());
                 written
             };
             let (written, next) = tokio::join!(write, gather(&mut download, &mut arrived, BATCH));
             ended = next;
             match written {
-                Ok(emptied) => reuse(&mut arrived, emptied),
-                Err(error) => {
+                Ok(Ok(emptied)) => reuse(&mut arrived, emptied),
+                // Nothing says what is in the file: its readers are better off with a reset than with silence.
+                Err(_) => {
+                    let message = format!(
+                        "the disk has not taken a byte of {} for {DISK_PATIENCE:?}",
+                        self.digest
+                    );
+                    let busy = Reason::Busy {
+                        retry_after: DISK_PATIENCE,
+                    };
+                    return Err(self.failed(&horizon, Unserved::new(busy, message)));
+                }
+                Ok(Err(error)) => {
                     tracing::warn!(digest = %self.digest, at = fill.len(), error = %chain(&error), "storing stopped, passing through");
                     self.mirror.0.metrics.fill_unstored();
                     let at = fill.len();

@@ -29,6 +29,13 @@ pub(super) struct Gate {
     whole: Mutex<HashSet<(Repository, Digest)>>,
 }
 
+impl Gate {
+    /// Something turned out to be missing: what was whole is found out again.
+    pub(super) fn forget(&self) {
+        self.whole.lock().clear();
+    }
+}
+
 impl Mirror {
     /// Lets a cached manifest pass if it is whole, or if its upstream can be expected to have the rest.
     ///

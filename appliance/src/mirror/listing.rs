@@ -172,6 +172,10 @@ impl Mirror {
                 });
                 let (index, _) = asked.await?;
                 let now = self.0.clock.now();
+                // Only for what is kept: a client that asks for made-up digests must not fill the disk.
+                if self.cached_manifest(&repository, &subject).is_none() {
+                    return Ok(Listing::Referrers(index));
+                }
                 if let Err(error) = self
                     .0
                     .cache

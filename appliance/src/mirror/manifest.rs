@@ -12,7 +12,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Mirror, Outcome, Reason, Unserved,
@@ -37,6 +37,9 @@ pub struct ManifestAnswer {
     pub age: Option<Duration>,
 }
 
+/// How long an answer waits for the disk. What is given up is only the waiting: the index goes on with it.
+pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What a flight for a manifest tells.
 pub(super) type Fetched = Result<ManifestAnswer, Unserved>;
 
@@ -48,9 +51,6 @@ impl Mirror {
         reference: &Reference,
     ) -> Result<ManifestAnswer, Unserved> {
         let (upstream, route) = self.rules().upstreams.route(repository)?;
-        if let Some(unserved) = self.0.absent.look(repository, reference) {
-            return Err(unserved);
-        }
         match reference {
             Reference::Digest(digest) => {
                 let Some(manifest) = self.cached_manifest(repository, digest) else {
@@ -159,6 +159,9 @@ impl Mirror {
         reference: &Reference,
         route: &Route,
     ) -> Result<ManifestAnswer, Unserved> {
+        if let Some(unserved) = self.0.absent.look(repository, reference) {
+            return Err(unserved);
+        }
         let patience = self.rules().settings.first_byte;
         let deadline = Instant::now() + patience;
         let flight = self.0.manifests.join((repository.clone(), reference.clone()), |teller| {
@@ -253,11 +256,18 @@ impl Mirror {
         });
         let (manifest, source) = asked.await?;
         let mut outcome = Outcome::Miss;
-        if let Err(error) = self.0.cache.put_manifest(repository, &manifest).await {
-            tracing::warn!(%repository, digest = %manifest.digest, error = %chain(&error), "manifest not stored");
-            outcome = Outcome::Pass;
-        } else if let Reference::Tag(tag) = reference {
-            self.keep_tag(repository, tag, &manifest).await;
+        let put = self.0.cache.put_manifest(repository, &manifest);
+        match timeout(STORE_PATIENCE, put).await {
+            Ok(Err(error)) => {
+                tracing::warn!(%repository, digest = %manifest.digest, error = %chain(&error), "manifest not stored");
+                outcome = Outcome::Pass;
+            }
+            // Stored, or on its way to the disk: the index takes its commands in order.
+            Ok(Ok(())) | Err(_) => {
+                if let Reference::Tag(tag) = reference {
+                    self.keep_tag(repository, tag, &manifest).await;
+                }
+            }
         }
         Ok(ManifestAnswer {
             manifest,
@@ -269,7 +279,8 @@ impl Mirror {
 
     async fn keep_tag(&self, repository: &Repository, tag: &Tag, manifest: &Manifest) {
         let now = self.0.clock.now();
-        if let Err(error) = self.0.cache.put_tag(repository, tag, manifest.digest, now).await {
+        let put = self.0.cache.put_tag(repository, tag, manifest.digest, now);
+        if let Ok(Err(error)) = timeout(STORE_PATIENCE, put).await {
             tracing::warn!(%repository, %tag, error = %chain(&error), "tag not stored");
         }
     }

@@ -68,6 +68,7 @@ struct Inner {
     rules: ArcSwap<Rules>,
     cache: Cache,
     pool: Pool,
+    deliveries: Pool,
     clock: Clock,
     manifests: flights::Flights<(Repository, Reference), manifest::Fetched>,
     blobs: flights::Flights<Digest, fill::Outset>,
@@ -89,6 +90,7 @@ impl Mirror {
         Self(Arc::new(Inner {
             rules: ArcSwap::from_pointee(rules),
             cache,
+            deliveries: pool.part(pool.usage().capacity / 2),
             pool,
             clock,
             absent: negative::Absent::new(negative_ttl),
@@ -124,6 +126,11 @@ impl Mirror {
     /// The budget that this mirror's bytes in flight are covered by.
     pub fn pool(&self) -> &Pool {
         &self.0.pool
+    }
+
+    /// The half of it that clients' bytes may take: readers that stand still must not stop the fills.
+    pub fn deliveries(&self) -> &Pool {
+        &self.0.deliveries
     }
 
     pub fn cache(&self) -> &Cache {

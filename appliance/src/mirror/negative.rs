@@ -30,12 +30,14 @@ impl Absent {
             return;
         }
         let mut known = self.known.lock();
+        let now = Instant::now();
+        known.retain(|_, (until, _)| *until > now);
         if known.len() >= LIMIT {
             known.clear();
         }
         known.insert(
             (repository.clone(), reference.clone()),
-            (Instant::now() + self.ttl, unserved.clone()),
+            (now + self.ttl, unserved.clone()),
         );
     }
 

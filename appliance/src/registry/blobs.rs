@@ -110,7 +110,7 @@ impl Registry {
 
     fn body(&self, asked: &Asked<'_>, content: BlobContent, span: Span) -> Result<Body, RegistryError> {
         let from_file = |file, growth| {
-            FileBody::new(file, span, growth, &asked.line.delivery, self.mirror.pool())
+            FileBody::new(file, span, growth, &asked.line.delivery, self.mirror.deliveries())
                 .map(Body::file)
                 .map_err(|error| RegistryError::internal(format!("map the blob: {error}")))
         };

@@ -67,14 +67,7 @@ impl Service {
         let client = build::client(&config, &clock)?;
         let opened = Opened::default();
         let (upstreams, endpoints) = build::upstreams(&config, &client, &opened)?;
-        let mirror = build::mirror(
-            &config,
-            upstreams,
-            cache.clone(),
-            pool.clone(),
-            clock,
-            metrics.clone(),
-        );
+        let mirror = build::mirror(&config, upstreams, cache.clone(), pool, clock, metrics.clone());
         let listeners = listeners(&config)?;
         let bound = listeners.bound();
         let facts = Arc::new(Facts {
@@ -96,7 +89,7 @@ impl Service {
             console: Console::new(facts.clone(), hands, exposition),
             metrics,
         };
-        let (shutdown, serving) = listeners.serve(house, pool, GRACE);
+        let (shutdown, serving) = listeners.serve(house, GRACE);
         Ok(Self {
             bound,
             facts,

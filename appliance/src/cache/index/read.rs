@@ -97,6 +97,14 @@ impl Reading<'_> {
         let bytes = bytes.map(|bytes| Bytes::copy_from_slice(bytes.value()));
         Ok(bytes.filter(|bytes| Digest::of(digest.algorithm(), bytes) == *digest))
     }
+
+    /// What a row stands for.
+    fn found(&self, digest: &Digest, row: &BlobRow) -> Result<Found, Failure> {
+        Ok(match row.place {
+            Place::Inline => self.inline_bytes(digest)?.map_or(Found::Damaged, Found::Inline),
+            Place::File => Found::File { size: row.size },
+        })
+    }
 }
 
 impl Index {
@@ -109,11 +117,21 @@ impl Index {
                 Some(id) => index.shown()?.get(shown_key(digest, id).as_slice())?.is_some(),
                 None => false,
             };
-            Ok(match (shown, row.place) {
-                (false, _) => Found::Hidden,
-                (true, Place::Inline) => index.inline_bytes(digest)?.map_or(Found::Damaged, Found::Inline),
-                (true, Place::File) => Found::File { size: row.size },
-            })
+            if shown {
+                index.found(digest, &row)
+            } else {
+                Ok(Found::Hidden)
+            }
+        })
+    }
+
+    /// The blob, whoever it was shown to.
+    pub(crate) fn blob_of_any(&self, digest: &Digest) -> Result<Found, CacheError> {
+        self.read("look up the blob", digest, |index| {
+            match index.blob_row(digest)? {
+                Some(row) => index.found(digest, &row),
+                None => Ok(Found::Absent),
+            }
         })
     }
 

@@ -96,9 +96,7 @@ impl Bed {
             start: 0,
             end: answer.content.size(),
         };
-        let file = |file, growth| {
-            FileBody::new(file, span, growth, &Delivery::Copy(pool.clone()), pool).expect("a body")
-        };
+        let file = |file, growth| FileBody::new(file, span, growth, &Delivery::Copy, pool).expect("a body");
         match answer.content {
             BlobContent::Inline(bytes) => Body::buffer(Buffer::borrowed(bytes)),
             BlobContent::File { file: blob, .. } => Body::file(file(blob, None)),

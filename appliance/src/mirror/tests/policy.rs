@@ -272,3 +272,70 @@ async fn after_wrong_bytes_the_next_pull_asks_another_source_first() {
     assert_eq!(bed.pull(&layer).await.as_deref(), Ok(&bytes[..]));
     assert_eq!((one.blob_gets.load(SeqCst), two.blob_gets.load(SeqCst)), (1, 1));
 }
+
+/// What one repository's fill left behind when it was cut is not handed to another that was not shown to
+/// have it, not even the first byte.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partial_is_as_private_as_the_blob() {
+    let bed = Bed::new().await;
+    let layer = bed.source.hold(content(30 * CHUNK, 11));
+    bed.source.make(Trouble::CutAt(20 * CHUNK));
+    let mut body = bed.body(
+        bed.mirror
+            .blob(&repository("private"), &layer)
+            .await
+            .expect("served"),
+    );
+    next(&mut body).await.expect("more").expect("fine");
+    bed.source.make(Trouble::Refuse(Fault::NotFound));
+    while let Some(Ok(_)) = next(&mut body).await {}
+    drop(body);
+    bed.settled().await;
+    assert!(
+        bed.mirror
+            .cache()
+            .partial(&layer)
+            .is_some_and(|left| left.have > 0),
+        "there is something to leak"
+    );
+    let refused = bed
+        .mirror
+        .blob(&repository("other"), &layer)
+        .await
+        .expect_err("not shown");
+    assert_eq!(refused.reason, Reason::NotFound);
+}
+
+/// A repository that has the blob is not told another's "not found" because it came while that was asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_failure_is_not_ones_own() {
+    let bed = Bed::new().await;
+    let bytes = content(4 * CHUNK, 12);
+    let layer = crate::oci::Digest::of(crate::oci::Algorithm::Sha256, &bytes);
+    bed.source.only_in("b", layer, bytes.clone());
+    let (a, b) = (repository("a"), repository("b"));
+    let (absent, present) = tokio::join!(bed.mirror.blob(&a, &layer), bed.mirror.blob(&b, &layer));
+    assert_eq!(absent.expect_err("a does not have it").reason, Reason::NotFound);
+    assert!(present.is_ok(), "b has it");
+}
+
+/// Who joined another repository's fill may see the blob afterwards, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joined_a_fill_keeps_the_right_to_it() {
+    let bed = Bed::new().await;
+    let layer = bed.source.hold(content(4 * CHUNK, 13));
+    bed.source.gate.forget_permits(usize::MAX >> 4);
+    let _one = bed.mirror.blob(&repository("a"), &layer).await.expect("served");
+    let _two = bed.mirror.blob(&repository("b"), &layer).await.expect("joined");
+    bed.source.gate.add_permits(64);
+    bed.settled().await;
+    down(&bed.source);
+    let here = async {
+        while bed.mirror.blob(&repository("b"), &layer).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), here)
+        .await
+        .expect("it is shown when it has landed");
+}

@@ -40,6 +40,8 @@ pub(super) enum Trouble {
 pub(super) struct Scripted {
     name: SourceName,
     pub(super) blobs: Mutex<HashMap<Digest, Bytes>>,
+    /// Blobs that only one repository has.
+    private: Mutex<HashMap<(String, Digest), Bytes>>,
     pub(super) tags: Mutex<HashMap<String, Manifest>>,
     pub(super) trouble: Mutex<Trouble>,
     pub(super) health: Mutex<Health>,
@@ -55,6 +57,7 @@ impl Scripted {
         Arc::new(Self {
             name: SourceName::new(name),
             blobs: Mutex::default(),
+            private: Mutex::default(),
             tags: Mutex::default(),
             trouble: Mutex::new(Trouble::None),
             health: Mutex::new(Health::Closed {
@@ -71,6 +74,21 @@ impl Scripted {
         let digest = super::digest(&bytes);
         self.blobs.lock().insert(digest, bytes);
         digest
+    }
+
+    pub(super) fn only_in(&self, repository: &str, digest: Digest, bytes: Bytes) {
+        self.private.lock().insert((repository.to_owned(), digest), bytes);
+    }
+
+    fn find_blob(&self, repository: &RepositoryPath, digest: &Digest) -> Result<Bytes, SourceError> {
+        self.refused()?;
+        let private = self
+            .private
+            .lock()
+            .get(&(repository.as_str().to_owned(), *digest))
+            .cloned();
+        let found = private.or_else(|| self.blobs.lock().get(digest).cloned());
+        found.ok_or_else(|| self.error(Fault::NotFound))
     }
 
     pub(super) fn tag(&self, tag: &str, json: &str) -> Manifest {
@@ -160,37 +178,27 @@ impl Source for Scripted {
 
     fn stat_blob<'a>(
         &'a self,
-        _: &'a RepositoryPath,
+        repository: &'a RepositoryPath,
         digest: &'a Digest,
         _: Instant,
     ) -> BoxFuture<'a, Result<Option<u64>, SourceError>> {
         async move {
-            self.refused()?;
-            let blobs = self.blobs.lock();
-            blobs
-                .get(digest)
+            self.find_blob(repository, digest)
                 .map(|bytes| Some(bytes.len() as u64))
-                .ok_or_else(|| self.error(Fault::NotFound))
         }
         .boxed()
     }
 
     fn blob<'a>(
         &'a self,
-        _: &'a RepositoryPath,
+        repository: &'a RepositoryPath,
         digest: &'a Digest,
         from: u64,
         _: Instant,
     ) -> BoxFuture<'a, Result<BlobStream, SourceError>> {
         self.blob_gets.fetch_add(1, SeqCst);
         async move {
-            self.refused()?;
-            let bytes = self
-                .blobs
-                .lock()
-                .get(digest)
-                .cloned()
-                .ok_or_else(|| self.error(Fault::NotFound))?;
+            let bytes = self.find_blob(repository, digest)?;
             let (trouble, gate) = (*self.trouble.lock(), self.gate.clone());
             let (cut, silent) = (self.error(Fault::Unavailable), self.error(Fault::Silent));
             let size = bytes.len() as u64;
