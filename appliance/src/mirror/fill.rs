@@ -125,6 +125,12 @@ impl Mirror {
         }
     }
 
+    /// Waits until what clients were given whole is stored. For the end, after the last request.
+    pub async fn stored(&self) {
+        self.0.storing.close();
+        self.0.storing.wait().await;
+    }
+
     /// Goes on with the fills that an earlier process left, one after the other. For the start.
     pub async fn resume_fills(&self) {
         let unfinished = match self.0.cache.unfinished() {
@@ -242,6 +248,7 @@ impl Flying {
                 .blame(&self.digest, download.contributors());
             Unserved::new(Reason::Untrustworthy, mismatch.to_string())
         })?;
+        let _storing = self.mirror.0.storing.token();
         self.depart(Cargo::Whole(verified.bytes().clone()), source);
         match self.mirror.0.cache.put_small(&self.repository, verified).await {
             Ok(()) => self.mirror.0.metrics.fill_completed(),
@@ -342,6 +349,8 @@ impl Flying {
         let length = fill.len();
         match fill.verify() {
             Ok(verified) => {
+                // Before clients can have the last byte: what they were given whole is not lost by an orderly end.
+                let _storing = self.mirror.0.storing.token();
                 self.mirror.0.suspects.clear(&self.digest);
                 horizon.growth.end(Ended::Whole(length));
                 match verified.publish().await {

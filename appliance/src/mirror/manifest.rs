@@ -117,6 +117,11 @@ impl Mirror {
                 .told(flight.patience(self.rules().settings.first_byte))
                 .await
             {
+                Some(Err(unserved)) if unserved.reason != Reason::NotFound => Err(Unserved::incomplete(
+                    repository,
+                    &cached.manifest,
+                    &unserved.message,
+                )),
                 Some(answer) => answer,
                 None => Err(Unserved::incomplete(
                     repository,

@@ -35,6 +35,8 @@ mod upstream;
 
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
+
 /// How an answer came about.
 pub use crate::metrics::Outcome;
 pub use blob::{BlobAnswer, BlobContent};
@@ -75,6 +77,8 @@ struct Inner {
     absent: negative::Absent,
     absent_blobs: negative::Absent,
     gate: gate::Gate,
+    /// Who stores what a client has been given already.
+    storing: TaskTracker,
     suspects: Arc<suspects::Suspects>,
     metrics: Arc<Metrics>,
 }
@@ -95,6 +99,7 @@ impl Mirror {
             listings: flights::Flights::default(),
             recent_listings: listing::Recent::default(),
             gate: gate::Gate::default(),
+            storing: TaskTracker::new(),
             suspects: Arc::default(),
             metrics,
         }))

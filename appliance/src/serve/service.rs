@@ -40,6 +40,9 @@ use crate::{
 /// managers give a process 10 s at least before they kill it.
 const GRACE: Duration = Duration::from_secs(8);
 
+/// How long the disk may take for what clients have been given already.
+const STORING: Duration = Duration::from_secs(2);
+
 /// A mirror that serves.
 pub(super) struct Service {
     bound: Bound,
@@ -138,8 +141,18 @@ impl Service {
         tracing::info!("stopping: what is in flight may finish");
         self.facts.stop();
         self.shutdown.now();
+        let finished = async {
+            // A panic of the listener is in the log already.
+            let _ = self.serving.await;
+            if tokio::time::timeout(STORING, self.facts.mirror.stored())
+                .await
+                .is_err()
+            {
+                tracing::warn!("the disk is too slow: what came last is stored at the next start");
+            }
+        };
         tokio::select! {
-            _ = self.serving => {}
+            () = finished => {}
             () = hurry => tracing::warn!("stopped at once"),
         }
         self.upkeep.abort();
