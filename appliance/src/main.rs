@@ -10,7 +10,7 @@ use std::{
 use clap::Parser as _;
 use larder::{
     command::{self, Line, Next, Screen, Surroundings},
-    config::Config,
+    config::{Config, Inputs},
     serve,
     source::chain,
     telemetry::{Reader, Telemetry},
@@ -39,9 +39,9 @@ fn main() -> ExitCode {
     );
     match done {
         Ok(Next::Nothing) => ExitCode::SUCCESS,
-        Ok(Next::Serve(loaded)) => {
+        Ok(Next::Serve { loaded, inputs }) => {
             let reader = Reader::of_stderr(environment.get("NO_COLOR").map(String::as_str));
-            start(loaded.config, reader)
+            start(loaded.config, inputs, reader)
         }
         // `larder images | head`: whoever reads has seen enough.
         Err(failure) if failure.is_unread() => ExitCode::FAILURE,
@@ -63,7 +63,7 @@ fn fail(error: &str) -> ExitCode {
 }
 
 /// Runs the mirror until it is told to stop.
-fn start(config: Config, reader: Reader) -> ExitCode {
+fn start(config: Config, inputs: Inputs, reader: Reader) -> ExitCode {
     let telemetry = match Telemetry::start(&config.log, reader) {
         Ok(telemetry) => telemetry,
         Err(e) => return fail(&chain(&e)),
@@ -75,7 +75,7 @@ fn start(config: Config, reader: Reader) -> ExitCode {
     {
         Ok(runtime) => {
             let result = runtime
-                .block_on(serve::run(config, telemetry.log()))
+                .block_on(serve::run(config, inputs, telemetry.log()))
                 .map_err(|e| chain(&e));
             // A blocking task that hangs on a dying disk must not hold up the end.
             runtime.shutdown_timeout(Duration::from_secs(5));

@@ -6,6 +6,7 @@
 
 mod images;
 mod pull;
+mod reload;
 mod status;
 mod text;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use images::{ImageEntry, Images};
 pub use pull::{BlobState, PullEvent, PullRequest};
+pub use reload::Reloaded;
 pub use status::{
     Alert, CacheStatus, CollectorStatus, EndpointState, EndpointStatus, Mode, RateLimit, Status, Traffic,
     UpstreamStatus,
@@ -23,6 +25,7 @@ pub mod path {
     pub const STATUS: &str = "/api/v1/status";
     pub const IMAGES: &str = "/api/v1/images";
     pub const PULL: &str = "/api/v1/pull";
+    pub const RELOAD: &str = "/api/v1/reload";
 }
 
 /// The body of every answer that is not a success.

@@ -28,7 +28,7 @@ pub(super) fn table(images: &Images) -> String {
             },
             image
                 .last_pulled_seconds_ago
-                .map_or("never".into(), |seconds| format!("{} ago", age(seconds))),
+                .map_or("-".into(), |seconds| format!("{} ago", age(seconds))),
             state.to_owned(),
         ]
     }));
@@ -68,7 +68,7 @@ mod tests {
             "\
 IMAGE                          DIGEST        SIZE     PLATFORMS    PULLED  STATE
 docker.io/library/alpine:3.20  abababababab  3.4 MiB  linux/amd64  1m ago  whole, pinned
-ghcr.io/a/b:1                  abababababab  5 B      -            never   incomplete
+ghcr.io/a/b:1                  abababababab  5 B      -            -       incomplete
 "
         );
     }

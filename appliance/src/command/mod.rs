@@ -73,13 +73,21 @@ impl Failure {
 pub enum Next {
     Nothing,
     /// Run the mirror.
-    Serve(Box<Loaded>),
+    Serve {
+        loaded: Box<Loaded>,
+        /// What it was made from, to be read again.
+        inputs: Inputs,
+    },
 }
 
 /// Runs a command, except for `serve`, which is handed back with its configuration.
 pub fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<Next, Failure> {
     match line.command() {
-        Command::Serve => return Ok(Next::Serve(Box::new(configuration(line, around)?))),
+        Command::Serve => {
+            let inputs = inputs(line, around);
+            let loaded = Box::new(config::load(&inputs)?);
+            return Ok(Next::Serve { loaded, inputs });
+        }
         Command::Status | Command::Images | Command::Pull { .. } => ask::run(line, around),
         Command::Check => check::run(&configuration(line, around)?, around),
         Command::Setup { client, address } => setup::run(
@@ -93,14 +101,18 @@ pub fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<Next, Failure> 
 }
 
 fn configuration(line: &Line, around: &Surroundings<'_>) -> Result<Loaded, ConfigError> {
+    config::load(&inputs(line, around))
+}
+
+fn inputs(line: &Line, around: &Surroundings<'_>) -> Inputs {
     let named = line.config.clone().or_else(|| {
         let variable = around.environment.get("LARDER_CONFIG");
         variable.filter(|path| !path.is_empty()).map(Into::into)
     });
-    config::load(&Inputs {
+    Inputs {
         file: named.map_or_else(FileChoice::usual, FileChoice::Named),
         environment: around.environment.clone(),
-    })
+    }
 }
 
 #[cfg(test)]

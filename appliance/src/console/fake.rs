@@ -128,4 +128,8 @@ impl Operations for Box7 {
         ])
         .boxed()
     }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>> {
+        async { Err("`cache.policy`: `best` is none".into()) }.boxed()
+    }
 }

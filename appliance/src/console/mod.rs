@@ -19,7 +19,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 pub use room::Console;
 
 use crate::{
-    api::{Images, PullEvent, Status},
+    api::{Images, PullEvent, Reloaded, Status},
     oci::{Image, Platform, UpstreamName},
 };
 
@@ -49,6 +49,9 @@ pub trait Operations: Send + Sync + 'static {
     /// Fetches an image. The stream tells how it goes and ends with `Done` or `Failed`; dropping it gives
     /// up waiting, not what is being fetched.
     fn pull(&self, image: Image, platform: Option<Platform>) -> BoxStream<'static, PullEvent>;
+
+    /// Reads the configuration again. On failure, why, in words; nothing has changed then.
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>>;
 }
 
 /// Whether the box should be sent requests.
@@ -76,6 +79,7 @@ enum Route {
     Status,
     Images,
     Pull,
+    Reload,
 }
 
 impl Route {
@@ -88,25 +92,26 @@ impl Route {
             path::STATUS => Some(Self::Status),
             path::IMAGES => Some(Self::Images),
             path::PULL => Some(Self::Pull),
+            path::RELOAD => Some(Self::Reload),
             _ => None,
         }
     }
 
     fn allows(self, method: &Method) -> bool {
         match self {
-            Self::Pull => method == Method::POST,
+            Self::Pull | Self::Reload => method == Method::POST,
             _ => method == Method::GET || method == Method::HEAD,
         }
     }
 
     /// What changes something is the owner's.
     fn is_open_to(self, asker: Asker) -> bool {
-        self != Self::Pull || asker == Asker::Owner
+        asker == Asker::Owner || !matches!(self, Self::Pull | Self::Reload)
     }
 
     const fn methods(self) -> &'static str {
         match self {
-            Self::Pull => "POST",
+            Self::Pull | Self::Reload => "POST",
             _ => "GET, HEAD",
         }
     }

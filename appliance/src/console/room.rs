@@ -70,6 +70,10 @@ impl Console {
                 Ok((image, platform)) => pull::lines(self.operations.pull(image, platform)),
                 Err(refused) => *refused,
             },
+            Route::Reload => match self.operations.reload().await {
+                Ok(reloaded) => json(&reloaded),
+                Err(why) => refusal(StatusCode::UNPROCESSABLE_ENTITY, &why),
+            },
         };
         if head.method == Method::HEAD {
             return response.map(|_| Empty::new().boxed_unsync());

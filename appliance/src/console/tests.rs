@@ -43,6 +43,7 @@ async fn every_path_is_answered() {
         ("GET", "/api/v1/nothing", 404, "\"error\":"),
         ("POST", "/healthz", 405, "\"error\":"),
         ("GET", "/api/v1/pull", 405, "\"error\":"),
+        ("POST", "/api/v1/reload", 422, "`cache.policy`"),
     ] {
         assert!(Console::owns(path), "{path}");
         let (answered, _, body) = ask(method, path, "").await;
@@ -54,10 +55,12 @@ async fn every_path_is_answered() {
 
 #[tokio::test]
 async fn only_its_owner_changes_what_the_box_does() {
-    let body = r#"{"reference":"alpine"}"#;
-    let (status, _, answer) = ask_as(Asker::Anyone, "POST", "/api/v1/pull", body).await;
-    assert_eq!(status, StatusCode::FORBIDDEN);
-    assert!(answer.contains("on the box itself"), "{answer}");
+    for path in ["/api/v1/pull", "/api/v1/reload"] {
+        let body = r#"{"reference":"alpine"}"#;
+        let (status, _, answer) = ask_as(Asker::Anyone, "POST", path, body).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+        assert!(answer.contains("on the box itself"), "{answer}");
+    }
     for path in ["/healthz", "/metrics", "/api/v1/status"] {
         let (status, _, _) = ask_as(Asker::Anyone, "GET", path, "").await;
         assert_eq!(status, StatusCode::OK, "{path}");

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::time::Instant;
 
-use super::{endpoints::Opened, status::status};
+use super::{endpoints::Opened, status::status, upstreams::Made};
 use crate::{
     api::{ImageEntry, Images, Status},
     config::{Config, Scope},
@@ -24,7 +24,7 @@ use crate::{
     oci::{Image, Reference, UpstreamName},
     source::chain,
     telemetry::Log,
-    upstream::{Client, Endpoint, EndpointStatus},
+    upstream::{Client, EndpointStatus},
 };
 
 /// The configuration in force, and what was made of it.
@@ -32,7 +32,7 @@ use crate::{
 pub(super) struct Site {
     pub(super) config: Config,
     /// In the order of the configuration.
-    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    pub(super) made: Vec<Made>,
 }
 
 /// All that is asked when somebody wants to know.
@@ -56,7 +56,8 @@ impl Facts {
     /// Those that are configured first.
     pub(super) fn endpoints(&self) -> Vec<EndpointStatus> {
         let site = self.site.load();
-        let configured = site.endpoints.iter().map(|endpoint| endpoint.status());
+        let configured = site.made.iter().flat_map(|made| &made.endpoints);
+        let configured = configured.map(|endpoint| endpoint.status());
         configured.chain(self.opened.statuses()).collect()
     }
 }

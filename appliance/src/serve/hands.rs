@@ -1,17 +1,22 @@
-//! What can be done through the API, carried out by the mirror.
+//! What can be done through the API, carried out by the mirror and the reloader.
 
-use futures_util::{StreamExt as _, stream::BoxStream};
+use std::sync::Arc;
 
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::BoxStream};
+
+use super::reload::Reloader;
 use crate::{
-    api::{BlobState, PullEvent},
+    api::{BlobState, PullEvent, Reloaded},
     console::Operations,
     mirror::{self, Mirror, Progress},
     oci::{Image, Platform},
+    source::chain,
 };
 
 /// The hands of the console.
 pub(super) struct Hands {
     pub(super) mirror: Mirror,
+    pub(super) reloader: Arc<Reloader>,
 }
 
 impl Operations for Hands {
@@ -21,6 +26,18 @@ impl Operations for Hands {
             .pull(image.clone(), platform)
             .map(move |progress| event(progress, &image))
             .boxed()
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>> {
+        let reloader = self.reloader.clone();
+        let reload = tokio::task::spawn_blocking(move || reloader.reload());
+        async move {
+            let reloaded = reload
+                .await
+                .map_err(|error| format!("read the configuration again: {error}"))?;
+            reloaded.map_err(|error| chain(&error))
+        }
+        .boxed()
     }
 }
 

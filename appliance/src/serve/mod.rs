@@ -2,9 +2,10 @@
 //!
 //! The only room that knows all others: `build` makes each from its part of the configuration, `service` puts
 //! them together, `house` is what answers; `facts` (with `status` and `readings`) and `hands` are what the
-//! console asks and does. Promises: a second signal ends the process at once.
+//! console asks and does; `reload` changes what can change. Promises: a second signal ends the process at once.
 
 mod build;
+mod changes;
 mod endpoints;
 mod facts;
 mod hands;
@@ -13,8 +14,10 @@ mod limits;
 mod pages;
 mod readings;
 mod record;
+mod reload;
 mod service;
 mod status;
+mod upstreams;
 mod welcome;
 
 use std::{io, path::PathBuf};
@@ -22,7 +25,11 @@ use std::{io, path::PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cache::CacheError, config::Config, listen::ListenError, telemetry::Log, upstream::UpstreamError,
+    cache::CacheError,
+    config::{Config, Inputs},
+    listen::ListenError,
+    telemetry::Log,
+    upstream::UpstreamError,
 };
 use service::Service;
 
@@ -49,21 +56,31 @@ pub enum ServeError {
     Signals(#[source] io::Error),
 }
 
-/// Runs the mirror until a signal ends it.
-pub async fn run(config: Config, log: Log) -> Result<(), ServeError> {
+/// Runs the mirror until a signal ends it. `inputs` are what the configuration was made from.
+pub async fn run(config: Config, inputs: Inputs, log: Log) -> Result<(), ServeError> {
     limits::raise_open_files();
-    let service = Service::start(config, log).await?;
+    let service = Service::start(config, inputs, log).await?;
     service.greet();
     let mut stop = Signals::new().map_err(ServeError::Signals)?;
-    stop.wait().await;
-    service.stop(stop.wait()).await;
+    while stop.next().await == Signal::Reload {
+        service.reload().await;
+    }
+    service.stop(stop.ending()).await;
     Ok(())
 }
 
-/// SIGTERM and SIGINT.
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    End,
+    Reload,
+}
+
+/// SIGTERM and SIGINT, and SIGHUP.
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -71,14 +88,20 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn wait(&mut self) {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::End,
+            _ = self.interrupt.recv() => Signal::End,
+            _ = self.hangup.recv() => Signal::Reload,
         }
+    }
+
+    async fn ending(&mut self) {
+        while self.next().await != Signal::End {}
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
@@ -18,17 +19,18 @@ use super::{
     facts::{Facts, Site},
     hands::Hands,
     house::House,
-    welcome,
+    reload::Reloader,
+    upstreams, welcome,
 };
 use crate::{
     cache::Cache,
     clock::Clock,
-    config::Config,
+    config::{Config, Inputs},
     console::Console,
     listen::{Bound, Listeners, Shutdown, bind},
     memory::Pool,
     metrics::{Exposition, Metrics},
-    mirror::Mirror,
+    mirror::{Mirror, Pace},
     registry::Registry,
     source::chain,
     telemetry::Log,
@@ -45,6 +47,7 @@ const STORING: Duration = Duration::from_secs(2);
 pub(super) struct Service {
     bound: Bound,
     facts: Arc<Facts>,
+    reloader: Arc<Reloader>,
     cache: Cache,
     shutdown: Shutdown,
     serving: JoinHandle<()>,
@@ -52,7 +55,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) async fn start(config: Config, log: Log) -> Result<Self, ServeError> {
+    pub(super) async fn start(config: Config, inputs: Inputs, log: Log) -> Result<Self, ServeError> {
         let create = std::fs::create_dir_all(&config.data_dir);
         create.map_err(|source| ServeError::Folder {
             path: config.data_dir.clone(),
@@ -66,12 +69,25 @@ impl Service {
         let metrics = Arc::<Metrics>::default();
         let client = build::client(&config, &clock)?;
         let opened = Opened::default();
-        let (upstreams, endpoints) = build::upstreams(&config, &client, &opened)?;
-        let mirror = build::mirror(&config, upstreams, cache.clone(), pool, clock, metrics.clone());
+        let pace = Pace::default();
+        let made = upstreams::make(&config, &client, &[])?;
+        let rules = upstreams::rules(&config, &made, &client, &opened, &pace);
+        let mirror = Mirror::new(rules, cache.clone(), pool, clock, metrics.clone());
         let listeners = listeners(&config)?;
         let bound = listeners.bound();
+        let site = Arc::new(ArcSwap::from_pointee(Site { config, made }));
+        let reloader = Arc::new(Reloader {
+            inputs,
+            site: site.clone(),
+            mirror: mirror.clone(),
+            client: client.clone(),
+            opened: opened.clone(),
+            pace,
+            log: log.clone(),
+            turn: Mutex::default(),
+        });
         let facts = Arc::new(Facts {
-            site: Arc::new(ArcSwap::from_pointee(Site { config, endpoints })),
+            site,
             opened,
             mirror: mirror.clone(),
             client,
@@ -82,6 +98,7 @@ impl Service {
         });
         let hands = Arc::new(Hands {
             mirror: mirror.clone(),
+            reloader: reloader.clone(),
         });
         let exposition = Arc::new(Exposition::new(metrics.clone(), facts.clone()));
         let house = House {
@@ -93,6 +110,7 @@ impl Service {
         Ok(Self {
             bound,
             facts,
+            reloader,
             shutdown,
             serving: tokio::spawn(serving),
             upkeep: tokio::spawn(upkeep(cache.clone(), mirror)),
@@ -103,6 +121,14 @@ impl Service {
     /// Tells whoever started it how to use it.
     pub(super) fn greet(&self) {
         welcome::greet(&self.bound, &self.facts.site.load().config);
+    }
+
+    /// Reads the configuration again. The outcome is in the log.
+    pub(super) async fn reload(&self) {
+        let reloader = self.reloader.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || reloader.reload()).await {
+            tracing::error!(%error, "the configuration was not read again");
+        }
     }
 
     #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::service::Service;
 use crate::{
-    api::{Mode, PullEvent, Status, path},
+    api::{Mode, PullEvent, Reloaded, Status, path},
     config::{self, FileChoice, Inputs},
     telemetry::Log,
 };
@@ -39,7 +39,9 @@ impl Bed {
             environment: std::collections::BTreeMap::new(),
         };
         let config = config::load(&inputs).expect("a configuration").config;
-        let service = Service::start(config, Log::nowhere()).await.expect("started");
+        let service = Service::start(config, inputs, Log::nowhere())
+            .await
+            .expect("started");
         let address = service.bound().http.expect("a port");
         Self {
             service,
@@ -185,6 +187,51 @@ async fn a_pull_tells_how_it_ends() {
     }
     let (status, _, _) = bed.ask(Method::POST, path::PULL, r#"{"reference":"a:1"}"#).await;
     assert_eq!(status, StatusCode::OK, "from this machine");
+}
+
+impl Bed {
+    /// Adds text to the file, and has it read again.
+    async fn reload(&self, more: &str) -> (StatusCode, String) {
+        let file = self.dir.path().join("larder.toml");
+        let text = std::fs::read_to_string(&file).expect("a file");
+        std::fs::write(&file, text + more).expect("a file");
+        self.ask_locally(Method::POST, path::RELOAD, "").await
+    }
+}
+
+#[tokio::test]
+async fn what_can_change_changes_and_the_rest_is_named() {
+    let bed = Bed::new().await;
+    bed.get("/v2/a/manifests/latest").await;
+    let name = "[[upstream]]\nname = \"other.test\"\nendpoints = [\"http://127.0.0.1:9/below\"]\n";
+    let more = format!("{name}[fetch]\nmax_wan_rate = \"1MiB/s\"\nbuffer_bytes = \"64MiB\"\n");
+    let (status, text) = bed.reload(&more).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let told: Reloaded = serde_json::from_str(&text).expect("an answer");
+    assert_eq!(told.applied, ["fetch.max_wan_rate", "upstream other.test added"]);
+    assert_eq!(told.needs_restart, ["fetch.buffer_bytes"]);
+    let (status, body) = bed.get("/v2/other.test/a/manifests/latest").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("127.0.0.1:9/below"), "{body}");
+    let (_, page) = bed.get("/metrics").await;
+    let kept = "larder_upstream_requests_total{upstream=\"up.test\",endpoint=\"http://127.0.0.1:9\"} 0";
+    assert!(
+        page.contains("upstream=\"other.test\"") && !page.contains(kept),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn a_mistake_changes_nothing() {
+    let bed = Bed::new().await;
+    let (status, text) = bed.reload("[fetch]\nfirst_byte_timeout = \"soon\"\n").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
+    assert!(
+        text.contains("first_byte_timeout") && text.contains("larder.toml"),
+        "{text}"
+    );
+    bed.service.reload().await;
+    assert_eq!(bed.get("/readyz").await.0, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -11,11 +11,13 @@ use std::io::{IsTerminal as _, Write};
 
 use tracing::Dispatch;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _};
+use tracing_subscriber::{
+    Layer, Registry, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _, reload,
+};
 
 pub use access::Access;
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Lines that wait for the reader of the log. At some 300 bytes a line this is about a megabyte at most.
 const QUEUE_LINES: usize = 4096;
@@ -58,12 +60,19 @@ pub struct Telemetry {
 #[derive(Clone, Debug)]
 pub struct Log {
     dropped: ErrorCounter,
+    level: reload::Handle<Targets, Registry>,
 }
 
 impl Log {
     /// Lines that were dropped since the start.
     pub fn dropped_lines(&self) -> u64 {
         self.dropped.dropped_lines() as u64
+    }
+
+    /// From now on that much is said.
+    pub fn set_level(&self, level: &LogLevel) {
+        // It fails when the log is gone: there is nothing to say any more then.
+        let _ = self.level.reload(level.targets());
     }
 
     /// A log that nobody reads, for tests.
@@ -97,13 +106,13 @@ impl Telemetry {
             .buffered_lines_limit(QUEUE_LINES)
             .thread_name("log")
             .finish(writer);
+        let dropped = queue.error_counter();
+        let (dispatch, level) = dispatch(queue, log, reader);
         let telemetry = Self {
-            log: Log {
-                dropped: queue.error_counter(),
-            },
+            log: Log { dropped, level },
             _flush: flush,
         };
-        (telemetry, dispatch(queue, log, reader))
+        (telemetry, dispatch)
     }
 }
 
@@ -111,7 +120,7 @@ fn dispatch(
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
     log: &LogConfig,
     reader: Reader,
-) -> Dispatch {
+) -> (Dispatch, reload::Handle<Targets, Registry>) {
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -128,7 +137,9 @@ fn dispatch(
     } else {
         lines.with_ansi(reader == Reader::ColourTerminal).boxed()
     };
-    Dispatch::new(Registry::default().with(lines.with_filter(log.level.targets())))
+    let (filter, level) = reload::Layer::new(log.level.targets());
+    let dispatch = Dispatch::new(Registry::default().with(lines.with_filter(filter)));
+    (dispatch, level)
 }
 
 #[cfg(test)]
@@ -218,6 +229,21 @@ mod tests {
             tracing::debug!("detail");
         });
         assert!(text.contains("started") && !text.contains("access") && !text.contains("detail"));
+    }
+
+    #[test]
+    fn the_level_can_change() {
+        let page = Page::default();
+        let (telemetry, dispatch) =
+            Telemetry::to(page.clone(), &log(LogFormat::Text, "warn"), Reader::Machine);
+        tracing::dispatcher::with_default(&dispatch, || {
+            tracing::info!("before");
+            telemetry.log().set_level(&"info".parse().expect("a level"));
+            tracing::info!("after");
+        });
+        drop(telemetry);
+        let text = String::from_utf8(page.0.lock().clone()).expect("text");
+        assert!(text.contains("after") && !text.contains("before"), "{text}");
     }
 
     /// Holds the log's thread until it is let go.

@@ -11,7 +11,7 @@ use super::{address::AddressPolicy, origin::Origin, proxy::ProxySettings};
 use crate::oci::UpstreamName;
 
 /// One upstream registry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub name: UpstreamName,
     /// In the order in which they are to be asked.
@@ -54,7 +54,7 @@ impl Default for Options {
 }
 
 /// A name and a password for a registry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     pub username: String,
     pub password: Secret,
