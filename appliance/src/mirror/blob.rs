@@ -7,9 +7,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Mirror, Outcome, Unserved,
-    fill::{Cargo, Departed, Outset},
     flights::Flight,
     manifest::STORE_PATIENCE,
+    outset::{Cargo, Departed, Outset},
     route::Route,
 };
 use crate::{

@@ -3,7 +3,7 @@
 //! The file is the buffer. The task writes what arrives and moves the readers' horizon; it waits for nobody
 //! who reads. The last bytes stay behind the horizon until the digest matches.
 
-use std::{fs::File, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
@@ -12,20 +12,17 @@ use super::{
     Mirror, Reason, Unserved,
     download::{Arrived, Download, Means, gather},
     flights::{Flight, Teller},
+    outset::{Cargo, Departed, Grounded, Horizon, Outset},
     pass::Pass,
     route::{Outlook, Route},
 };
 use crate::{
     cache::{CacheError, Content, Fill, Kind, Presence, VerifiedBytes},
-    delivery::{Ended, Growth, Onward},
+    delivery::Ended,
     memory::Buffer,
     oci::{Digest, Hasher, Repository},
     source::{SourceName, chain},
 };
-
-/// Bytes that stay behind the horizon until the digest matches. Any number above zero keeps the promise
-/// that nobody completes a corrupt blob; this one is too small to be felt.
-const HELD_BACK: u64 = 1024;
 
 /// Bytes written at a time, at most: large enough that the hop to a writing thread does not show, small
 /// enough that readers follow closely.
@@ -37,77 +34,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long a write may take. A disk that is merely busy answers within seconds.
 const DISK_PATIENCE: Duration = Duration::from_secs(20);
-
-/// How a flight of a blob set out: what those who wait for it get.
-pub(super) type Outset = Result<Departed, Grounded>;
-
-/// A flight that did not set out: for whom it was, and why.
-#[derive(Clone, Debug)]
-pub(super) struct Grounded {
-    pub(super) repository: Repository,
-    pub(super) unserved: Unserved,
-}
-
-/// A blob that is on its way, or has come.
-#[derive(Clone, Debug)]
-pub(super) struct Departed {
-    /// For whom it is fetched: others must be shown to have it first.
-    pub(super) repository: Repository,
-    pub(super) source: Option<SourceName>,
-    pub(super) cargo: Cargo,
-}
-
-/// Where the bytes are to be had.
-#[derive(Clone, Debug)]
-pub(super) enum Cargo {
-    /// Here already.
-    Kept(Content),
-    /// Small, here, verified.
-    Whole(Bytes),
-    /// In a file that grows.
-    Growing {
-        file: Arc<File>,
-        size: Option<u64>,
-        growth: Arc<Growth>,
-    },
-    /// Nowhere: each reader has them pass through.
-    Passing {
-        size: Option<u64>,
-        onward: Arc<dyn Onward>,
-    },
-}
-
-/// Ends a growth as failed unless it was ended otherwise: readers of a task that panicked or was stopped
-/// must not wait for ever.
-struct Horizon {
-    growth: Arc<Growth>,
-    size: Option<u64>,
-}
-
-impl Horizon {
-    fn new(size: Option<u64>) -> Self {
-        Self {
-            growth: Arc::default(),
-            size,
-        }
-    }
-
-    /// `written` bytes are in the file.
-    fn advance(&self, written: u64) {
-        self.growth.advance(match self.size {
-            Some(size) => written.min(size.saturating_sub(HELD_BACK.min(size))),
-            None => written.saturating_sub(HELD_BACK),
-        });
-    }
-}
-
-impl Drop for Horizon {
-    fn drop(&mut self) {
-        if self.growth.ended().is_none() {
-            self.growth.end(Ended::Failed("the fill was stopped".into()));
-        }
-    }
-}
 
 impl Mirror {
     /// Joins the fill of a blob, or starts one for `repository`.

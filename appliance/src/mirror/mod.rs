@@ -24,6 +24,7 @@ mod listing;
 mod manifest;
 mod names;
 mod negative;
+mod outset;
 mod pace;
 mod pass;
 mod platform;
@@ -71,7 +72,7 @@ struct Inner {
     deliveries: Pool,
     clock: Clock,
     manifests: flights::Flights<(Repository, Reference), manifest::Fetched>,
-    blobs: flights::Flights<Digest, fill::Outset>,
+    blobs: flights::Flights<Digest, outset::Outset>,
     shown: flights::Flights<(Repository, Digest), Result<Option<u64>, Unserved>>,
     listings: flights::Flights<listing::Key, Result<listing::Listing, Unserved>>,
     recent_listings: listing::Recent,

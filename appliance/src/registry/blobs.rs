@@ -19,11 +19,7 @@ impl Registry {
         name: &str,
         digest: &Digest,
     ) -> Result<Response<Body>, RegistryError> {
-        let ns = asked.route.ns.as_deref();
-        let repository = self
-            .mirror
-            .resolve(name, ns)
-            .map_err(|e| RegistryError::unresolved(&e))?;
+        let repository = self.repository(asked, name)?;
         let story = Story {
             repository: Some(repository.clone()),
             ..Story::of(Kind::Blob)

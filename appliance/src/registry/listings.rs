@@ -20,11 +20,7 @@ impl Registry {
         name: &str,
         page: &Page,
     ) -> Result<Response<Body>, RegistryError> {
-        let ns = asked.route.ns.as_deref();
-        let repository = self
-            .mirror
-            .resolve(name, ns)
-            .map_err(|e| RegistryError::unresolved(&e))?;
+        let repository = self.repository(asked, name)?;
         let unserved = |e| RegistryError::unserved(&e, ErrorCode::NameUnknown);
         let answer = self.mirror.tags(&repository).await.map_err(unserved)?;
         let (shown, more) = select(&answer.tags, page);
@@ -35,7 +31,12 @@ impl Registry {
             json!({ "name": name, "tags": names }).to_string(),
         );
         if let (true, Some(last)) = (more, names.last()) {
-            let link = next_page(name, last, page.n.unwrap_or(names.len()), ns);
+            let link = next_page(
+                name,
+                last,
+                page.n.unwrap_or(names.len()),
+                asked.route.ns.as_deref(),
+            );
             if let Ok(link) = HeaderValue::from_str(&link) {
                 response.headers_mut().insert(header::LINK, link);
             }
@@ -59,11 +60,7 @@ impl Registry {
         digest: &Digest,
         artifact_type: Option<&str>,
     ) -> Result<Response<Body>, RegistryError> {
-        let ns = asked.route.ns.as_deref();
-        let repository = self
-            .mirror
-            .resolve(name, ns)
-            .map_err(|e| RegistryError::unresolved(&e))?;
+        let repository = self.repository(asked, name)?;
         let unserved = |e| RegistryError::unserved(&e, ErrorCode::NameUnknown);
         let answer = self
             .mirror

@@ -21,11 +21,7 @@ impl Registry {
         name: &str,
         reference: &Reference,
     ) -> Result<Response<Body>, RegistryError> {
-        let ns = asked.route.ns.as_deref();
-        let repository = self
-            .mirror
-            .resolve(name, ns)
-            .map_err(|e| RegistryError::unresolved(&e))?;
+        let repository = self.repository(asked, name)?;
         let unserved = |e| RegistryError::unserved(&e, ErrorCode::ManifestUnknown);
         let found = self
             .mirror

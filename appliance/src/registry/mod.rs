@@ -104,6 +104,12 @@ impl Registry {
         response
     }
 
+    /// Which repository a request means.
+    fn repository(&self, asked: &Asked<'_>, name: &str) -> Result<Repository, RegistryError> {
+        let resolved = self.mirror.resolve(name, asked.route.ns.as_deref());
+        resolved.map_err(|unresolved| RegistryError::unresolved(&unresolved))
+    }
+
     async fn route(&self, asked: Asked<'_>) -> Result<Response<Body>, RegistryError> {
         match &asked.route.resource {
             Resource::Base => Ok(base(asked.method)),
