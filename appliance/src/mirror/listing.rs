@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Mirror, Outcome, Unserved, route::Route};
 use crate::{
-    oci::{Digest, Repository, Tag},
+    oci::{Digest, Links, Repository, Tag},
     source::chain,
 };
 
@@ -172,8 +172,9 @@ impl Mirror {
                 });
                 let (index, _) = asked.await?;
                 let now = self.0.clock.now();
-                // Only for what is kept: a client that asks for made-up digests must not fill the disk.
-                if self.cached_manifest(&repository, &subject).is_none() {
+                // "None" only for what is kept: a client that asks for made-up digests must not fill the disk.
+                let none = Links::of(&index).is_ok_and(|links| links.manifests.is_empty());
+                if none && self.cached_manifest(&repository, &subject).is_none() {
                     return Ok(Listing::Referrers(index));
                 }
                 if let Err(error) = self
