@@ -7,6 +7,7 @@ mod integrity;
 mod listing;
 mod names;
 mod offline;
+mod protocols;
 mod ranges;
 mod referrers;
 mod resume;
