@@ -3,6 +3,7 @@
 mod abort;
 mod auth;
 mod face;
+mod families;
 mod integrity;
 mod listing;
 mod names;

@@ -23,7 +23,7 @@ pub use auth::Auth;
 pub use content::Content;
 pub use fault::{At, Fault, Rule, Script, Times};
 pub use gate::Gate;
-pub use listener::Mode;
+pub use listener::{Mode, hole};
 pub use log::{Log, Outcome, Record};
 pub use request::{Kind, Request};
 pub use settings::Settings;

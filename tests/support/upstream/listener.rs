@@ -170,7 +170,11 @@ async fn listen(address: SocketAddr, wide: bool, backlog: u32) -> TcpListener {
         "the upstream's port to be free",
         crate::wait::PATIENCE,
         || async move {
-            let socket = TcpSocket::new_v4().ok()?;
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            };
+            let socket = socket.ok()?;
             socket.set_reuseaddr(true).ok()?;
             if !wide {
                 socket.set_send_buffer_size(128 * 1024).ok()?;
@@ -182,8 +186,9 @@ async fn listen(address: SocketAddr, wide: bool, backlog: u32) -> TcpListener {
     .await
 }
 
-/// A listening port whose queue is full, so that the kernel drops whoever wants to connect.
-async fn hole(address: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
+/// A listening port whose queue is full, so that the kernel drops whoever wants to connect. It is one for as
+/// long as what is returned lives.
+pub async fn hole(address: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
     let listener = listen(address, false, 0).await;
     let mut queue = Vec::new();
     // A connection attempt that is not answered within this time tells that the queue is full.
