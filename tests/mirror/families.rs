@@ -20,6 +20,8 @@ async fn a_dead_ipv6_address_fails_no_pull() {
     let config = Config::new()
         .upstream(Entry::new(UPSTREAM, &[url]).set("tag_ttl", "\"0s\""))
         .set("default_upstream", "\"registry.test\"")
+        // Whoever waits for the dead address to time out has no time left for the other.
+        .set("fetch.connect_timeout", "\"30s\"")
         .dns(dns.address());
     let stage = Stage {
         upstream,
