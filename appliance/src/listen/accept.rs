@@ -91,7 +91,7 @@ pub struct Listeners {
 pub struct Shutdown(watch::Sender<Stop>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stop {
+pub(super) enum Stop {
     NotYet,
     Now,
 }
@@ -149,6 +149,7 @@ impl Listeners {
                 Context {
                     app,
                     protocol: Arc::new(protocol()),
+                    stopping: stopping.clone(),
                 },
                 stopping,
                 grace,
@@ -218,10 +219,14 @@ async fn run<A: App>(
     }
 }
 
-async fn until_stopped(mut stopping: watch::Receiver<Stop>, accepting: impl Future<Output = ()>) {
+/// What `work` ends with, unless the end of all comes first.
+pub(super) async fn until_stopped<T>(
+    mut stopping: watch::Receiver<Stop>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     tokio::select! {
-        () = accepting => {}
-        _ = stopping.wait_for(|stop| *stop == Stop::Now) => {}
+        done = work => Some(done),
+        _ = stopping.wait_for(|stop| *stop == Stop::Now) => None,
     }
 }
 

@@ -8,10 +8,17 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::Watcher},
 };
-use tokio::net::{TcpStream, UnixStream};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    sync::watch,
+};
 use tokio_rustls::TlsAcceptor;
 
-use super::App;
+use super::{
+    App,
+    accept::{Stop, until_stopped},
+    preface::settled,
+};
 use crate::delivery::{Delivery, Line, Socket, Windows};
 
 /// How long a client may take for a request's head, and for a TLS handshake. Bounds what a client that says
@@ -47,6 +54,7 @@ impl fmt::Display for Peer {
 pub(super) struct Context<A> {
     pub(super) app: A,
     pub(super) protocol: Arc<auto::Builder<TokioExecutor>>,
+    pub(super) stopping: watch::Receiver<Stop>,
 }
 
 /// The protocol settings, shared by all connections.
@@ -68,13 +76,6 @@ pub(super) fn protocol() -> auto::Builder<TokioExecutor> {
 
 impl<A: App> Context<A> {
     pub(super) async fn plain(self, stream: TcpStream, address: SocketAddr, watcher: Watcher) {
-        // hyper's clock for a head starts when it knows the protocol: until the first byte it is this one.
-        if !matches!(
-            tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await,
-            Ok(Ok(()))
-        ) {
-            return;
-        }
         let windows = Arc::<Windows>::default();
         let io = Socket::new(stream, windows.clone());
         self.serve(io, Peer::Network(address), Some(windows), watcher)
@@ -106,7 +107,16 @@ impl<A: App> Context<A> {
     where
         I: rt::Read + rt::Write + Unpin + Send + 'static,
     {
-        let Self { app, protocol } = self;
+        let Self {
+            app,
+            protocol,
+            stopping,
+        } = self;
+        let settled = until_stopped(stopping, settled(io, HEAD_TIMEOUT)).await;
+        let Some(io) = settled.flatten() else {
+            tracing::debug!(%peer, "connection ended before it said anything");
+            return;
+        };
         let service = service_fn(move |request: Request<Incoming>| {
             let line = line(request.version(), windows.as_ref());
             let app = app.clone();

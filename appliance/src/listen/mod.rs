@@ -7,6 +7,7 @@
 
 mod accept;
 mod connection;
+mod preface;
 mod tracked;
 
 use std::{future::Future, net::SocketAddr};

@@ -217,6 +217,39 @@ impl Permit {
         }
     }
 
+    /// Room for `bytes` in all, waiting for what it lacks, at most `patience`.
+    pub async fn grow_to(&mut self, bytes: usize, patience: Duration) -> Result<(), Exhausted> {
+        let lacking = bytes.saturating_sub(self.bytes());
+        if lacking == 0 {
+            return Ok(());
+        }
+        let pool = Pool(self.pool.clone());
+        let whole = pool.0.capacity_pages * PAGE;
+        // All there is covers anything, as when it is taken at once.
+        let lacking = lacking.min(whole.saturating_sub(self.bytes()));
+        if lacking > 0 {
+            let more = pool.acquire(lacking, patience).await?;
+            self.merge(more);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, mut other: Self) {
+        if let (Some(mine), Some(others)) = (&mut self.under, other.under.take()) {
+            mine.merge(*others);
+        }
+        if let Some(room) = other.room.split(other.room.num_permits()) {
+            self.room.merge(room);
+        }
+    }
+
+    /// Bytes that carry the permit until their last clone is gone.
+    #[must_use]
+    pub fn share(mut self, bytes: Bytes) -> Bytes {
+        self.shrink_to(bytes.len());
+        Bytes::from_owner(Shared { bytes, _permit: self })
+    }
+
     /// Puts the permit into the buffer it covers.
     pub fn cover(mut self, bytes: Bytes) -> Buffer {
         self.shrink_to(bytes.len());
@@ -239,6 +272,19 @@ impl fmt::Debug for Permit {
     }
 }
 
+/// What the clones of [`Permit::share`] hold together.
+struct Shared {
+    // Dropped in this order: the memory goes before its permit.
+    bytes: Bytes,
+    _permit: Permit,
+}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Bytes that carry their permit. The permit is returned when the buffer is dropped.
 #[derive(Debug)]
 pub struct Buffer {
@@ -247,7 +293,8 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Bytes that need no permit: they are not in memory on their own account (a mapped file, a constant).
+    /// Bytes that need no permit of the buffer's own: they carry one ([`Permit::share`]), or are not in memory
+    /// on their own account (a mapped file, a constant).
     pub fn borrowed(bytes: Bytes) -> Self {
         Self { bytes, permit: None }
     }
@@ -351,6 +398,39 @@ mod tests {
         drop((held, rest));
         assert_eq!((whole.usage().in_use, part.usage().in_use), (0, 0));
         assert!(part.try_acquire(32 << 10).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shared_bytes_hold_their_room_until_the_last_clone_is_gone() {
+        let pool = Pool::new(16 << 10);
+        let mut permit = pool.acquire(1, LONG).await.expect("room");
+        permit.grow_to(9_000, LONG).await.expect("more room");
+        assert_eq!(pool.usage().in_use, 12 << 10);
+        assert!(permit.grow_to(1 << 20, LONG).await.is_ok(), "all there is");
+        assert_eq!(pool.usage().in_use, 16 << 10);
+        let bytes = permit.share(Bytes::from(vec![5; 5_000]));
+        assert_eq!(pool.usage().in_use, 8192);
+        let part = bytes.slice(10..20);
+        drop(bytes);
+        assert_eq!((pool.usage().in_use, &part[..]), (8192, &[5; 10][..]));
+        drop(part);
+        assert_eq!(pool.usage().in_use, 0);
+        assert_eq!(pool.usage().acquired, pool.usage().released);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_that_cannot_grow_stays_as_it_is() {
+        let whole = Pool::new(16 << 10);
+        let part = whole.part(16 << 10);
+        let mut permit = part.acquire(4096, LONG).await.expect("room");
+        let other = part.acquire(8192, LONG).await.expect("room");
+        assert!(permit.grow_to(12 << 10, Duration::from_secs(1)).await.is_err());
+        assert_eq!((whole.usage().in_use, part.usage().in_use), (12 << 10, 12 << 10));
+        drop(other);
+        permit.grow_to(12 << 10, LONG).await.expect("room now");
+        assert_eq!((whole.usage().in_use, part.usage().in_use), (12 << 10, 12 << 10));
+        drop(permit);
+        assert_eq!((whole.usage().in_use, part.usage().in_use), (0, 0));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::{
     Mirror, Outcome, Unserved,
     flights::Flight,
-    manifest::STORE_PATIENCE,
+    manifest::{LAST_WORD, STORE_PATIENCE},
     outset::{Cargo, Departed, Outset},
     route::Route,
 };
@@ -77,8 +77,8 @@ impl Mirror {
     /// A blob for a client that will read it. Starts the fill when it is not here.
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobAnswer, Unserved> {
         let (_, route) = self.rules().upstreams.route(repository)?;
-        if let Some(hit) = self.cached_blob(repository, digest) {
-            return Ok(hit);
+        if let Presence::Here(content) = self.held(|| self.presence(repository, digest)).await? {
+            return Ok(hit(content));
         }
         let asked = Reference::Digest(*digest);
         if let Some(unserved) = self.0.absent_blobs.look(repository, &asked) {
@@ -96,8 +96,8 @@ impl Mirror {
         digest: &Digest,
     ) -> Result<(Option<u64>, Outcome), Unserved> {
         let (_, route) = self.rules().upstreams.route(repository)?;
-        if let Some(hit) = self.cached_blob(repository, digest) {
-            return Ok((hit.content.size(), hit.outcome));
+        if let Presence::Here(content) = self.presence(repository, digest) {
+            return Ok((Some(content.size()), Outcome::Hit));
         }
         let asked = Reference::Digest(*digest);
         if let Some(unserved) = self.0.absent_blobs.look(repository, &asked) {
@@ -108,13 +108,6 @@ impl Mirror {
         shown
             .map(|size| (size, Outcome::Miss))
             .inspect_err(|unserved| self.0.absent_blobs.remember(repository, &asked, unserved))
-    }
-
-    fn cached_blob(&self, repository: &Repository, digest: &Digest) -> Option<BlobAnswer> {
-        match self.presence(repository, digest) {
-            Presence::Here(content) => Some(hit(content)),
-            Presence::Hidden | Presence::Absent => None,
-        }
     }
 
     /// What the cache has. A cache that cannot be read has nothing: the upstream is asked.
@@ -137,7 +130,7 @@ impl Mirror {
         let deadline = Instant::now() + patience;
         loop {
             let flight = self.fill(repository, digest, route);
-            let Some(outset) = flight.clone().told(deadline).await else {
+            let Some(outset) = flight.clone().told(deadline + LAST_WORD).await else {
                 return Err(Unserved::out_of_patience(patience));
             };
             match outset {
@@ -194,7 +187,7 @@ impl Mirror {
                 teller.tell(answer);
             }
         });
-        let told = flight.told(deadline).await;
+        let told = flight.told(deadline + LAST_WORD).await;
         told.unwrap_or_else(|| Err(Unserved::out_of_patience(self.rules().settings.first_byte)))
     }
 }

@@ -12,6 +12,7 @@ use super::{
     Mirror, Reason, Unserved,
     download::{Arrived, Download, Means, gather},
     flights::{Flight, Teller},
+    held,
     outset::{Cargo, Departed, Grounded, Horizon, Outset},
     pass::Pass,
     route::{Outlook, Route},
@@ -56,7 +57,7 @@ impl Mirror {
     fn means(&self) -> Means {
         let (inner, rules) = (&self.0, self.rules());
         Means {
-            pool: inner.pool.clone(),
+            pool: inner.budget.transfers().clone(),
             pace: rules.settings.pace.clone(),
             patience: rules.settings.first_byte,
             suspects: inner.suspects.clone(),
@@ -177,13 +178,15 @@ impl Flying {
     /// The blob itself, when it is here: it landed a moment ago, or it is here for another repository and
     /// this one's upstream has it too.
     async fn kept(&self, deadline: Instant) -> Result<Option<Content>, Unserved> {
-        match self.mirror.presence(&self.repository, &self.digest) {
+        let presence = || self.mirror.presence(&self.repository, &self.digest);
+        match self.mirror.held(presence).await? {
             Presence::Here(content) => Ok(Some(content)),
             Presence::Absent => Ok(None),
             Presence::Hidden => {
                 self.shown(deadline).await?;
                 // A cache that cannot be read has nothing.
-                Ok(self.mirror.0.cache.proven(&self.digest).unwrap_or_default())
+                let proven = || self.mirror.0.cache.proven(&self.digest).unwrap_or_default();
+                self.mirror.held(proven).await
             }
         }
     }
@@ -211,18 +214,21 @@ impl Flying {
     /// Small content: fetched whole, verified, told, stored. A wrong one is asked for at the next source.
     async fn to_memory(&self, mut download: Download, size: u64) -> Result<(), Unserved> {
         // In range: at most `inline_below`.
-        let mut bytes = Vec::with_capacity(size as usize);
+        let size = size as usize;
+        let room = self.mirror.0.budget.small().acquire(size, held::ROOM).await?;
+        let mut bytes = Vec::with_capacity(size);
         while let Some(buffer) = download.next().await? {
             bytes.extend_from_slice(buffer.as_slice());
         }
         let source = download.source().map(|source| source.name().clone());
-        let verified = VerifiedBytes::check(self.digest, Bytes::from(bytes)).map_err(|mismatch| {
-            self.mirror
-                .0
-                .suspects
-                .blame(&self.digest, download.contributors());
-            Unserved::new(Reason::Untrustworthy, mismatch.to_string())
-        })?;
+        let verified =
+            VerifiedBytes::check(self.digest, room.share(Bytes::from(bytes))).map_err(|mismatch| {
+                self.mirror
+                    .0
+                    .suspects
+                    .blame(&self.digest, download.contributors());
+                Unserved::new(Reason::Untrustworthy, mismatch.to_string())
+            })?;
         let _storing = self.mirror.0.storing.token();
         self.depart(Cargo::Whole(verified.bytes().clone()), source);
         match self.mirror.0.cache.put_small(&self.repository, verified).await {
@@ -246,7 +252,7 @@ impl Flying {
     fn onward(&self, hasher: Hasher, at: u64, size: Option<u64>, opened: Option<Download>) -> Arc<Pass> {
         // A pass is as slow as its reader.
         let means = Means {
-            pool: self.mirror.deliveries().clone(),
+            pool: self.mirror.0.budget.deliveries().clone(),
             ..self.mirror.means()
         };
         Pass::new(self.route.clone(), self.digest, (hasher, at), size, means, opened)

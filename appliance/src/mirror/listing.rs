@@ -109,13 +109,14 @@ impl Mirror {
     ) -> Result<ReferrersAnswer, Unserved> {
         let (upstream, route) = self.rules().upstreams.route(repository)?;
         let cached = self
-            .0
-            .cache
-            .referrers(repository, subject)
-            .unwrap_or_else(|error| {
-                tracing::warn!(%subject, error = %chain(&error), "the cache cannot be read");
-                None
-            });
+            .held(|| {
+                let known = self.0.cache.referrers(repository, subject);
+                known.unwrap_or_else(|error| {
+                    tracing::warn!(%subject, error = %chain(&error), "the cache cannot be read");
+                    None
+                })
+            })
+            .await?;
         if let Some(record) = &cached
             && record
                 .checked

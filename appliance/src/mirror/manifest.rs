@@ -37,6 +37,10 @@ pub struct ManifestAnswer {
     pub age: Option<Duration>,
 }
 
+/// How much longer than a flight's own deadline those who wait for it listen: its story is better than theirs,
+/// and by then the endpoint knows of its failure, so that the next one does not wait for the same.
+pub(super) const LAST_WORD: Duration = Duration::from_millis(250);
+
 /// How long an answer waits for the disk. What is given up is only the waiting: the index goes on with it.
 pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -44,17 +48,24 @@ pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) type Fetched = Result<ManifestAnswer, Unserved>;
 
 impl Mirror {
-    /// The manifest that a reference stands for.
+    /// Until when one who asks now may be kept waiting.
+    pub fn patience(&self) -> Instant {
+        Instant::now() + self.rules().settings.first_byte
+    }
+
+    /// The manifest that a reference stands for, or why not, soon after `deadline` at the latest.
     pub async fn manifest(
         &self,
         repository: &Repository,
         reference: &Reference,
+        deadline: Instant,
     ) -> Result<ManifestAnswer, Unserved> {
         let (upstream, route) = self.rules().upstreams.route(repository)?;
         match reference {
             Reference::Digest(digest) => {
-                let Some(manifest) = self.cached_manifest(repository, digest) else {
-                    return self.fetched(repository, reference, &route).await;
+                let found = self.held(|| self.cached_manifest(repository, digest)).await?;
+                let Some(manifest) = found else {
+                    return self.fetched(repository, reference, &route, deadline).await;
                 };
                 self.pass_gate(repository, &manifest, &route).await?;
                 Ok(ManifestAnswer {
@@ -64,20 +75,21 @@ impl Mirror {
                     age: None,
                 })
             }
-            Reference::Tag(tag) => self.tagged(repository, reference, tag, &upstream, &route).await,
+            Reference::Tag(tag) => self.tagged(repository, tag, &upstream, &route, deadline).await,
         }
     }
 
     async fn tagged(
         &self,
         repository: &Repository,
-        reference: &Reference,
         tag: &Tag,
         upstream: &Upstream,
         route: &Route,
+        deadline: Instant,
     ) -> Result<ManifestAnswer, Unserved> {
-        let Some((record, manifest)) = self.cached_tag(repository, tag) else {
-            return self.fetched(repository, reference, route).await;
+        let Some((record, manifest)) = self.cached_tag(repository, tag).await? else {
+            let reference = Reference::Tag(tag.clone());
+            return self.fetched(repository, &reference, route, deadline).await;
         };
         let age = record.checked.age(self.0.clock.now());
         let mut cached = ManifestAnswer {
@@ -96,8 +108,7 @@ impl Mirror {
             Outlook::Doubtful | Outlook::Down => Duration::ZERO,
         };
         let flight = self.revalidate(repository, tag, record, route);
-        let deadline = flight.patience(patience);
-        let told = flight.clone().told(deadline).await;
+        let told = flight.clone().told(flight.patience(patience).min(deadline)).await;
         match told {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(unserved)) if unserved.reason == Reason::NotFound => Err(unserved),
@@ -112,11 +123,7 @@ impl Mirror {
                 &unserved.message,
             )),
             // A part of it would have to come from this upstream anyway: it is worth the whole patience.
-            None => match flight
-                .clone()
-                .told(flight.patience(self.rules().settings.first_byte))
-                .await
-            {
+            None => match flight.told(deadline + LAST_WORD).await {
                 Some(Err(unserved)) if unserved.reason != Reason::NotFound => Err(Unserved::incomplete(
                     repository,
                     &cached.manifest,
@@ -143,13 +150,20 @@ impl Mirror {
         })
     }
 
-    fn cached_tag(&self, repository: &Repository, tag: &Tag) -> Option<(TagRecord, Manifest)> {
+    async fn cached_tag(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+    ) -> Result<Option<(TagRecord, Manifest)>, Unserved> {
         let record = self.0.cache.tag(repository, tag).unwrap_or_else(|error| {
             tracing::warn!(%tag, error = %chain(&error), "the cache cannot be read");
             None
-        })?;
-        let manifest = self.cached_manifest(repository, &record.digest)?;
-        Some((record, manifest))
+        });
+        let Some(record) = record else { return Ok(None) };
+        let manifest = self
+            .held(|| self.cached_manifest(repository, &record.digest))
+            .await?;
+        Ok(manifest.map(|manifest| (record, manifest)))
     }
 
     /// Fetches what is not here.
@@ -158,15 +172,17 @@ impl Mirror {
         repository: &Repository,
         reference: &Reference,
         route: &Route,
+        deadline: Instant,
     ) -> Result<ManifestAnswer, Unserved> {
         if let Some(unserved) = self.0.absent.look(repository, reference) {
             return Err(unserved);
         }
         let patience = self.rules().settings.first_byte;
-        let deadline = Instant::now() + patience;
         let flight = self.0.manifests.join((repository.clone(), reference.clone()), |teller| {
             let (mirror, repository, reference, route) = (self.clone(), repository.clone(), reference.clone(), route.clone());
             async move {
+                // Its own: others may join who have more patience left than the first.
+                let deadline = mirror.patience();
                 let fetched = mirror.fetch(&repository, &reference, &route, deadline).await;
                 if let Err(unserved) = &fetched {
                     mirror.0.absent.remember(&repository, &reference, unserved);
@@ -176,7 +192,7 @@ impl Mirror {
             }
         });
         flight
-            .told(deadline)
+            .told(deadline + LAST_WORD)
             .await
             .unwrap_or_else(|| Err(Unserved::out_of_patience(patience)))
     }
@@ -216,14 +232,16 @@ impl Mirror {
         record: TagRecord,
         route: &Route,
     ) -> Fetched {
-        let deadline = Instant::now() + self.rules().settings.first_byte;
+        let deadline = self.patience();
         let shared = Arc::new(reference.clone());
         let asked = route.ask(deadline, |source, path, deadline| {
             let reference = shared.clone();
             async move { source.resolve(&path, &reference, deadline).await }
         });
         let (resolved, source) = asked.await?;
-        let known = self.cached_manifest(repository, &resolved.digest);
+        let known = self
+            .held(|| self.cached_manifest(repository, &resolved.digest))
+            .await?;
         let Some(manifest) = known else {
             return self.fetch(repository, reference, route, deadline).await;
         };

@@ -19,6 +19,7 @@ mod error;
 mod fill;
 mod flights;
 mod gate;
+mod held;
 mod inventory;
 mod listing;
 mod manifest;
@@ -56,7 +57,7 @@ use arc_swap::{ArcSwap, Guard};
 use crate::{
     cache::Cache,
     clock::Clock,
-    memory::Pool,
+    memory::Budget,
     metrics::Metrics,
     oci::{Digest, Reference, Repository},
 };
@@ -68,8 +69,7 @@ pub struct Mirror(Arc<Inner>);
 struct Inner {
     rules: ArcSwap<Rules>,
     cache: Cache,
-    pool: Pool,
-    deliveries: Pool,
+    budget: Budget,
     clock: Clock,
     manifests: flights::Flights<(Repository, Reference), manifest::Fetched>,
     blobs: flights::Flights<Digest, outset::Outset>,
@@ -86,13 +86,12 @@ struct Inner {
 }
 
 impl Mirror {
-    pub fn new(rules: Rules, cache: Cache, pool: Pool, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub fn new(rules: Rules, cache: Cache, budget: Budget, clock: Clock, metrics: Arc<Metrics>) -> Self {
         let negative_ttl = rules.settings.negative_ttl;
         Self(Arc::new(Inner {
             rules: ArcSwap::from_pointee(rules),
             cache,
-            deliveries: pool.part(pool.usage().capacity / 2),
-            pool,
+            budget,
             clock,
             absent: negative::Absent::new(negative_ttl),
             absent_blobs: negative::Absent::new(negative_ttl),
@@ -125,13 +124,8 @@ impl Mirror {
     }
 
     /// The budget that this mirror's bytes in flight are covered by.
-    pub fn pool(&self) -> &Pool {
-        &self.0.pool
-    }
-
-    /// The half of it that clients' bytes may take: readers that stand still must not stop the fills.
-    pub fn deliveries(&self) -> &Pool {
-        &self.0.deliveries
+    pub fn budget(&self) -> &Budget {
+        &self.0.budget
     }
 
     pub fn cache(&self) -> &Cache {

@@ -106,9 +106,15 @@ impl Registry {
 
     fn body(&self, asked: &Asked<'_>, content: BlobContent, span: Span) -> Result<Body, RegistryError> {
         let from_file = |file, growth| {
-            FileBody::new(file, span, growth, &asked.line.delivery, self.mirror.deliveries())
-                .map(Body::file)
-                .map_err(|error| RegistryError::internal(format!("map the blob: {error}")))
+            FileBody::new(
+                file,
+                span,
+                growth,
+                &asked.line.delivery,
+                self.mirror.budget().deliveries(),
+            )
+            .map(Body::file)
+            .map_err(|error| RegistryError::internal(format!("map the blob: {error}")))
         };
         match content {
             BlobContent::Inline(bytes) => Ok(Body::buffer(Buffer::borrowed(part(&bytes, span)))),

@@ -25,11 +25,9 @@ impl Registry {
         let answer = self.mirror.tags(&repository).await.map_err(unserved)?;
         let (shown, more) = select(&answer.tags, page);
         let names: Vec<&str> = shown.iter().map(Tag::as_str).collect();
-        let mut response = document(
-            asked,
-            "application/json",
-            json!({ "name": name, "tags": names }).to_string(),
-        );
+        let text = json!({ "name": name, "tags": names }).to_string();
+        let text = self.mirror.cover(text.into()).map_err(unserved)?;
+        let mut response = document(asked, "application/json", text);
         if let (true, Some(last)) = (more, names.last()) {
             let link = next_page(
                 name,
@@ -68,8 +66,12 @@ impl Registry {
             .await
             .map_err(unserved)?;
         let index = match artifact_type {
-            Some(wanted) => filter(&answer.index, wanted)
-                .map_err(|error| RegistryError::internal(format!("read the index of referrers: {error}")))?,
+            Some(wanted) => {
+                let invalid =
+                    |error| RegistryError::internal(format!("read the index of referrers: {error}"));
+                let filtered = filter(&answer.index, wanted).map_err(invalid)?;
+                self.mirror.cover(filtered).map_err(unserved)?
+            }
             None => answer.index,
         };
         let mut response = document(asked, MediaType::OCI_INDEX, index);
@@ -121,8 +123,7 @@ fn filter(index: &[u8], wanted: &str) -> Result<Bytes, serde_json::Error> {
     Ok(index.to_string().into())
 }
 
-fn document(asked: &Asked<'_>, media_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
-    let text = text.into();
+fn document(asked: &Asked<'_>, media_type: &'static str, text: Bytes) -> Response<Body> {
     let length = HeaderValue::from(text.len());
     let body = if *asked.method == Method::HEAD {
         Body::empty()

@@ -2,6 +2,8 @@
 
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
+use tokio::time::Instant;
+
 use super::{Asked, ErrorCode, Registry, Story, accept::accepts, errors::RegistryError, not_modified, tell};
 use crate::{
     delivery::Body,
@@ -23,13 +25,15 @@ impl Registry {
     ) -> Result<Response<Body>, RegistryError> {
         let repository = self.repository(asked, name)?;
         let unserved = |e| RegistryError::unserved(&e, ErrorCode::ManifestUnknown);
+        // One patience for all that the answer takes.
+        let deadline = self.mirror.patience();
         let found = self
             .mirror
-            .manifest(&repository, reference)
+            .manifest(&repository, reference, deadline)
             .await
             .map_err(unserved)?;
         let answer = match reference {
-            Reference::Tag(_) => self.acceptable(asked, &repository, found).await,
+            Reference::Tag(_) => self.acceptable(asked, &repository, found, deadline).await,
             Reference::Digest(_) => found,
         };
         respond(asked, repository, answer)
@@ -41,6 +45,7 @@ impl Registry {
         asked: &Asked<'_>,
         repository: &Repository,
         found: ManifestAnswer,
+        deadline: Instant,
     ) -> ManifestAnswer {
         if !found.manifest.media_type.is_index() || accepts(asked.headers, &found.manifest.media_type) {
             return found;
@@ -56,7 +61,7 @@ impl Registry {
         let Some(platform) = platform else { return found };
         match self
             .mirror
-            .manifest(repository, &Reference::Digest(platform.digest))
+            .manifest(repository, &Reference::Digest(platform.digest), deadline)
             .await
         {
             Ok(answer) if accepts(asked.headers, &answer.manifest.media_type) => answer,

@@ -8,6 +8,7 @@ use crate::{
     cache::{Disk, Options as CacheOptions},
     clock::Clock,
     config::{Config, Limit, Size},
+    memory::Budget,
     tls::{Subject, TlsError},
     upstream::{Client, Options, ProxySettings},
 };
@@ -30,12 +31,13 @@ fn fixed<T>(limit: Limit<T>) -> Option<T> {
     }
 }
 
-pub(super) fn client(config: &Config, clock: &Clock) -> Result<Client, ServeError> {
+pub(super) fn client(config: &Config, clock: &Clock, budget: &Budget) -> Result<Client, ServeError> {
     let proxy = ProxySettings::from_env(|name| std::env::var(name).ok()).map_err(ServeError::Proxy)?;
     let options = Options {
         connect_timeout: config.fetch.connect_timeout,
         progress_timeout: config.fetch.progress_timeout,
         proxy,
+        room: budget.small().clone(),
         ..Options::default()
     };
     Client::new(options, clock.clone()).map_err(ServeError::Upstream)

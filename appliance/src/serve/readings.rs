@@ -11,7 +11,7 @@ use crate::{
 
 impl Readings for Facts {
     fn pool(&self) -> PoolUsage {
-        self.mirror.pool().usage()
+        self.mirror.budget().usage()
     }
 
     fn endpoints(&self) -> Vec<EndpointReading> {

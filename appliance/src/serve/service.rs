@@ -28,7 +28,7 @@ use crate::{
     config::{Config, Inputs},
     console::Console,
     listen::{Bound, Listeners, Shutdown, bind},
-    memory::Pool,
+    memory::Budget,
     metrics::{Exposition, Metrics},
     mirror::{Mirror, Pace},
     registry::Registry,
@@ -62,17 +62,17 @@ impl Service {
             source,
         })?;
         let clock = Clock::system();
-        let pool = Pool::new(config.fetch.buffer_bytes.bytes());
+        let budget = Budget::new(config.fetch.buffer_bytes.bytes());
         let cache = Cache::open(build::cache_options(&config), clock.clone())
             .await
             .map_err(ServeError::Cache)?;
         let metrics = Arc::<Metrics>::default();
-        let client = build::client(&config, &clock)?;
+        let client = build::client(&config, &clock, &budget)?;
         let opened = Opened::default();
         let pace = Pace::default();
         let made = upstreams::make(&config, &client, &[])?;
         let rules = upstreams::rules(&config, &made, &client, &opened, &pace);
-        let mirror = Mirror::new(rules, cache.clone(), pool, clock, metrics.clone());
+        let mirror = Mirror::new(rules, cache.clone(), budget, clock, metrics.clone());
         let listeners = listeners(&config)?;
         let bound = listeners.bound();
         let site = Arc::new(ArcSwap::from_pointee(Site { config, made }));

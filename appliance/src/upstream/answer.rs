@@ -16,34 +16,73 @@ use super::{
     retry_after::retry_after,
     transport::kind_of,
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, memory::Pool};
 
 /// How much of a refusal is read for its message, and how long it is waited for. Reading it also frees the
 /// connection for the next request.
 const MESSAGE: usize = 8 << 10;
 const MESSAGE_WAIT: Duration = Duration::from_secs(1);
 
-/// A body of at most `limit` bytes.
+/// How long a document waits for room in the memory budget: the caller's deadline is what really bounds it.
+const ROOM: Duration = Duration::from_secs(30);
+
+/// Room is taken in steps of this many bytes for a document that does not say how long it is.
+const STEP: usize = 64 << 10;
+
+/// A message of at most `limit` bytes: an error, a token. Few and small, so that nothing covers them.
 pub(super) async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
-    let too_large = || Failure::untrustworthy(format!("the answer is larger than {limit} bytes"));
+    let mut bytes = BytesMut::with_capacity(announced(&body, limit)?);
+    while let Some(data) = more(&mut body, bytes.len(), limit).await? {
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// A document of at most `limit` bytes, which carries its permit from before its first byte is read.
+pub(super) async fn document(mut body: Incoming, limit: usize, room: &Pool) -> Result<Bytes, Failure> {
+    let announced = announced(&body, limit)?;
+    let ours = |full| Failure::new(Kind::Ours, full);
+    let mut permit = room.acquire(announced.max(1), ROOM).await.map_err(ours)?;
+    let mut bytes = BytesMut::with_capacity(announced);
+    while let Some(data) = more(&mut body, bytes.len(), limit).await? {
+        let length = bytes.len() + data.len();
+        if length > permit.bytes() {
+            let step = (length + STEP).min(limit);
+            permit.grow_to(step, ROOM).await.map_err(ours)?;
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(permit.share(bytes.freeze()))
+}
+
+/// The least length that a body says it has; an error when that is beyond `limit`.
+fn announced(body: &Incoming, limit: usize) -> Result<usize, Failure> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
-        return Err(too_large());
+        return Err(too_large(limit));
     }
-    let mut bytes = BytesMut::with_capacity(announced);
+    Ok(announced)
+}
+
+/// The next bytes of a body of which `have` were read.
+async fn more(body: &mut Incoming, have: usize, limit: usize) -> Result<Option<Bytes>, Failure> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| match kind_of(&error) {
             Kind::Unreachable => Failure::new(Kind::Broken, error),
             kind => Failure::new(kind, error),
         })?;
         if let Ok(data) = frame.into_data() {
-            if bytes.len() + data.len() > limit {
-                return Err(too_large());
+            if have + data.len() > limit {
+                return Err(too_large(limit));
             }
-            bytes.extend_from_slice(&data);
+            return Ok(Some(data));
         }
     }
-    Ok(bytes.freeze())
+    Ok(None)
+}
+
+fn too_large(limit: usize) -> Failure {
+    Failure::untrustworthy(format!("the answer is larger than {limit} bytes"))
 }
 
 /// A body that is of little interest: `None` when it is long or slow.

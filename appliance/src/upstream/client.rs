@@ -105,6 +105,7 @@ impl Client {
                 url: url.clone(),
                 transport: transport.clone(),
                 families: self.0.families.clone(),
+                room: options.room.clone(),
                 auth: Auth::new(url.origin().clone(), settings.credentials.as_ref()),
                 record: Record::new(options.rest, Options::LONGEST_REST, fastrand::Rng::new()),
             })

@@ -25,6 +25,7 @@ use super::{
     transport::Transport,
 };
 use crate::{
+    memory::Pool,
     oci::{Digest, Manifest, Reference, RepositoryPath, Tag, UpstreamName},
     source::{BlobStream, Health, Resolved, Source, SourceError, SourceName},
 };
@@ -35,6 +36,8 @@ pub struct Endpoint {
     pub(super) name: SourceName,
     pub(super) url: EndpointUrl,
     pub(super) transport: Arc<Transport>,
+    /// For documents that are held whole.
+    pub(super) room: Pool,
     pub(super) families: Arc<Families>,
     pub(super) auth: Auth,
     pub(super) record: Arc<Record>,

@@ -2,7 +2,9 @@
 //!
 //! Promises: those of [`Asker`], which it puts the endpoint's parts into. Must not know: what is asked for.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Uri};
+use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
@@ -66,6 +68,11 @@ impl Errand<'_> {
                 deadline: self.deadline,
             })
             .await
+    }
+
+    /// The body of a success, whole, at most `limit` bytes, under the memory budget.
+    pub(super) async fn document(self, body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+        answer::document(body, limit, &self.endpoint.room).await
     }
 
     /// What follows from an answer that is no success.

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde::Deserialize;
 
 use super::{
-    answer::{self, is_page, page},
+    answer::{is_page, page},
     errand::{Errand, number},
     failure::Failure,
 };
@@ -78,7 +78,7 @@ pub(super) async fn fetch(errand: Errand<'_>, reference: &Reference) -> Result<M
         return Err(page());
     }
     let limit = usize::try_from(MANIFEST_LIMIT).unwrap_or(usize::MAX);
-    let bytes = answer::collect(body, limit).await?;
+    let bytes = errand.document(body, limit).await?;
     verified(&head.headers, bytes, reference)
 }
 

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    answer::{self, is_page, page},
+    answer::{is_page, page},
     errand::Errand,
     failure::{Failure, Kind},
     manifest, pages,
@@ -45,7 +45,7 @@ async fn from_api(errand: Errand<'_>, subject: &Digest) -> Result<Option<Bytes>,
         if is_page(&head.headers) {
             return Err(page());
         }
-        let bytes = answer::collect(body, pages::LARGEST).await?;
+        let bytes = errand.document(body, pages::LARGEST).await?;
         let next = pages::next(&head.headers, &here, home)?;
         let entries = entries(&bytes)?;
         if number == 0 && next.is_none() {

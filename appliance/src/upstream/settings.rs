@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use http::Uri;
 
 use super::{address::AddressPolicy, origin::Origin, proxy::ProxySettings};
-use crate::oci::UpstreamName;
+use crate::{memory::Pool, oci::UpstreamName};
 
 /// One upstream registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Options {
     pub proxy: ProxySettings,
     /// How long an endpoint rests after its first failure. Doubles to [`Options::LONGEST_REST`].
     pub rest: Duration,
+    /// What manifests and lists are covered by while they are read and as long as anybody holds them.
+    pub room: Pool,
 }
 
 impl Options {
@@ -49,6 +51,7 @@ impl Default for Options {
             user_agent: concat!("larder/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxy: ProxySettings::default(),
             rest: Duration::from_secs(5),
+            room: Pool::new(8 << 20),
         }
     }
 }

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::{
-    answer::{self, is_page, page},
+    answer::{is_page, page},
     errand::Errand,
     failure::Failure,
     pages,
@@ -36,7 +36,7 @@ pub(super) async fn list(errand: Errand<'_>) -> Result<Vec<Tag>, Failure> {
         if is_page(&head.headers) {
             return Err(page());
         }
-        let bytes = answer::collect(body, pages::LARGEST).await?;
+        let bytes = errand.document(body, pages::LARGEST).await?;
         let page: Page = serde_json::from_slice(&bytes)
             .map_err(|_| Failure::untrustworthy("the list of tags is not one"))?;
         tags.extend(

@@ -69,7 +69,11 @@ impl Pull {
     }
 
     async fn manifest(&self, reference: &Reference) -> Result<ManifestAnswer, PullError> {
-        let answer = self.mirror.manifest(&self.image.repository, reference).await;
+        let deadline = self.mirror.patience();
+        let answer = self
+            .mirror
+            .manifest(&self.image.repository, reference, deadline)
+            .await;
         let answer = answer.map_err(|cause| PullError::Manifest {
             subject: match reference {
                 Reference::Tag(_) => self.image.to_string(),

@@ -117,9 +117,9 @@ async fn play(abort: Abort, place: usize) {
         bed.settled().await,
         0,
         "{abort:?} at {place}: {:?}",
-        bed.mirror.pool().usage()
+        bed.mirror.budget().usage()
     );
-    let usage = bed.mirror.pool().usage();
+    let usage = bed.mirror.budget().usage();
     assert_eq!(usage.acquired, usage.released, "{abort:?} at {place}");
     assert!(bed.source.blob_gets.load(SeqCst) > 0, "the fault was played");
     assert_eq!(bed.metrics.totals().fills_in_flight, 0);

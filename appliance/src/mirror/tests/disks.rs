@@ -85,7 +85,10 @@ async fn play(call: Call, reason: Errno) {
 
     let what = format!("{call:?} fails with {reason}");
     let tag = Reference::Tag("latest".parse::<Tag>().expect("valid"));
-    let served = bed.mirror.manifest(&repository("a"), &tag).await;
+    let served = bed
+        .mirror
+        .manifest(&repository("a"), &tag, bed.mirror.patience())
+        .await;
     assert_eq!(served.expect(&what).manifest.digest, manifest.digest, "{what}");
     // Twice: what could not be stored must be had again.
     for _ in 0..2 {

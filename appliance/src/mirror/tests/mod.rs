@@ -4,6 +4,7 @@ mod aborts;
 mod disks;
 mod policy;
 mod pull;
+mod small;
 mod source;
 
 use std::{sync::Arc, time::Duration};
@@ -17,7 +18,7 @@ use crate::{
     cache::{Cache, Options},
     clock::Clock,
     delivery::{Body, BodyError, Delivery, FileBody, Span},
-    memory::{Buffer, Pool},
+    memory::{Budget, Buffer},
     metrics::Metrics,
     oci::{Algorithm, Digest, Repository},
     source::Source,
@@ -44,7 +45,7 @@ impl Bed {
         tune(&mut options);
         let clock = Clock::starting_at(Duration::from_secs(1_800_000_000));
         let cache = Cache::open(options, clock.clone()).await.expect("a cache");
-        let pool = Pool::new(8 << 20);
+        let budget = Budget::new(8 << 20);
         let name = repository("a").upstream;
         let upstream = Upstream {
             name: name.clone(),
@@ -67,7 +68,7 @@ impl Bed {
             names: Names::new([name.clone()], name),
             settings,
         };
-        let mirror = Mirror::new(rules, cache, pool, clock.clone(), metrics.clone());
+        let mirror = Mirror::new(rules, cache, budget, clock.clone(), metrics.clone());
         Self {
             mirror,
             source: sources[0].clone(),
@@ -92,7 +93,7 @@ impl Bed {
     }
 
     fn body(&self, answer: BlobAnswer) -> Body {
-        let pool = self.mirror.pool();
+        let pool = self.mirror.budget().transfers();
         let span = Span {
             start: 0,
             end: answer.content.size(),
@@ -111,12 +112,12 @@ impl Bed {
     /// Waits until no fill is in flight, and says what is in use of the budget then.
     async fn settled(&self) -> u64 {
         let settled = async {
-            while self.metrics.totals().fills_in_flight > 0 || self.mirror.pool().usage().in_use > 0 {
+            while self.metrics.totals().fills_in_flight > 0 || self.mirror.budget().usage().in_use > 0 {
                 tokio::task::yield_now().await;
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(20), settled).await;
-        self.mirror.pool().usage().in_use
+        self.mirror.budget().usage().in_use
     }
 }
 

@@ -39,7 +39,7 @@ async fn a_tag_is_asked_for_once_within_its_time_and_by_head_after_it() {
     image(&bed.source, "latest");
     let ask = || async {
         bed.mirror
-            .manifest(&repository("a"), &tag("latest"))
+            .manifest(&repository("a"), &tag("latest"), bed.mirror.patience())
             .await
             .expect("served")
             .outcome
@@ -62,7 +62,7 @@ async fn a_tag_is_asked_for_once_within_its_time_and_by_head_after_it() {
     bed.source.tags.lock().insert("latest".into(), moved.clone());
     let answer = bed
         .mirror
-        .manifest(&repository("a"), &tag("latest"))
+        .manifest(&repository("a"), &tag("latest"), bed.mirror.patience())
         .await
         .expect("served");
     assert_eq!(
@@ -76,7 +76,7 @@ async fn a_silent_upstream_costs_the_first_request_a_wait_and_the_second_none() 
     let bed = Bed::new().await;
     let (_, layer) = image(&bed.source, "latest");
     bed.mirror
-        .manifest(&repository("a"), &tag("latest"))
+        .manifest(&repository("a"), &tag("latest"), bed.mirror.patience())
         .await
         .expect("served");
     bed.pull(&layer).await.expect("pulled");
@@ -87,7 +87,7 @@ async fn a_silent_upstream_costs_the_first_request_a_wait_and_the_second_none() 
     let first = Instant::now();
     let answer = bed
         .mirror
-        .manifest(&repository("a"), &tag("latest"))
+        .manifest(&repository("a"), &tag("latest"), bed.mirror.patience())
         .await
         .expect("stale");
     assert_eq!(answer.outcome, Outcome::Stale);
@@ -98,7 +98,8 @@ async fn a_silent_upstream_costs_the_first_request_a_wait_and_the_second_none() 
     // The asking goes on, and nobody waits for it again.
     let answer = tokio::time::timeout(
         Duration::ZERO,
-        bed.mirror.manifest(&repository("a"), &tag("latest")),
+        bed.mirror
+            .manifest(&repository("a"), &tag("latest"), bed.mirror.patience()),
     )
     .await;
     assert_eq!(answer.expect("at once").expect("stale").outcome, Outcome::Stale);
@@ -110,7 +111,7 @@ async fn nobody_waits_for_a_probe() {
     let bed = Bed::new().await;
     let (_, layer) = image(&bed.source, "latest");
     bed.mirror
-        .manifest(&repository("a"), &tag("latest"))
+        .manifest(&repository("a"), &tag("latest"), bed.mirror.patience())
         .await
         .expect("served");
     bed.pull(&layer).await.expect("pulled");
@@ -121,7 +122,8 @@ async fn nobody_waits_for_a_probe() {
     *bed.source.health.lock() = Health::HalfOpen;
     let answer = tokio::time::timeout(
         Duration::ZERO,
-        bed.mirror.manifest(&repository("a"), &tag("latest")),
+        bed.mirror
+            .manifest(&repository("a"), &tag("latest"), bed.mirror.patience()),
     )
     .await;
     assert_eq!(answer.expect("at once").expect("stale").outcome, Outcome::Stale);
@@ -132,14 +134,14 @@ async fn offline_only_what_is_whole_is_served() {
     let bed = Bed::new().await;
     let (manifest, layer) = image(&bed.source, "latest");
     bed.mirror
-        .manifest(&repository("a"), &tag("latest"))
+        .manifest(&repository("a"), &tag("latest"), bed.mirror.patience())
         .await
         .expect("served");
     down(&bed.source);
     for reference in [tag("latest"), Reference::Digest(manifest.digest)] {
         let refused = bed
             .mirror
-            .manifest(&repository("a"), &reference)
+            .manifest(&repository("a"), &reference, bed.mirror.patience())
             .await
             .expect_err("a layer is missing");
         assert_eq!(refused.reason, Reason::Incomplete, "{reference}");
@@ -150,7 +152,7 @@ async fn offline_only_what_is_whole_is_served() {
     down(&bed.source);
     for reference in [tag("latest"), Reference::Digest(manifest.digest)] {
         bed.mirror
-            .manifest(&repository("a"), &reference)
+            .manifest(&repository("a"), &reference, bed.mirror.patience())
             .await
             .expect("whole now");
     }
@@ -162,7 +164,7 @@ async fn not_found_is_remembered_and_a_deleted_tag_forgotten() {
     for _ in 0..3 {
         let missing = bed
             .mirror
-            .manifest(&repository("a"), &tag("nope"))
+            .manifest(&repository("a"), &tag("nope"), bed.mirror.patience())
             .await
             .expect_err("missing");
         assert_eq!(missing.reason, Reason::NotFound);
@@ -170,7 +172,7 @@ async fn not_found_is_remembered_and_a_deleted_tag_forgotten() {
     assert_eq!(bed.source.manifest_gets.load(SeqCst), 1);
     image(&bed.source, "latest");
     bed.mirror
-        .manifest(&repository("a"), &tag("latest"))
+        .manifest(&repository("a"), &tag("latest"), bed.mirror.patience())
         .await
         .expect("served");
     bed.source.tags.lock().clear();
@@ -178,7 +180,7 @@ async fn not_found_is_remembered_and_a_deleted_tag_forgotten() {
         .not_before(crate::clock::Timestamp(bed.clock.now().0 + 61));
     let gone = bed
         .mirror
-        .manifest(&repository("a"), &tag("latest"))
+        .manifest(&repository("a"), &tag("latest"), bed.mirror.patience())
         .await
         .expect_err("deleted");
     assert_eq!(gone.reason, Reason::NotFound);
