@@ -17,10 +17,12 @@ use std::{
             Ordering::{Acquire, Release},
         },
     },
+    time::Duration,
 };
 
 use bytes::Buf;
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
 use crate::{
     memory::Buffer,
@@ -32,7 +34,7 @@ use super::{
     cache::Inner,
     content::Mismatch,
     error::{CacheError, Kind},
-    index::Command,
+    index::{Command, Outcome},
     publish::VerifiedFill,
     syncing::Syncing,
 };
@@ -42,12 +44,19 @@ const CHUNK: usize = 128 << 10;
 /// The most buffers in one `pwritev`: an array on the stack, far below the kernel's 1024.
 const VECTOR: usize = 64;
 
+/// How far a fill goes before its row is known to be durable, in bytes: nothing says whose a partial without
+/// a row is, so that it is lost in a crash. And how long it waits for that; a pull does not hang on it.
+const UNLISTED: u64 = 512 << 10;
+const LISTING_PATIENCE: Duration = Duration::from_secs(1);
+
 const OPERATION: &str = "store the blob";
 
 /// The right and the means to fill one digest. There is one at a time.
 #[derive(Debug)]
 pub struct Fill {
     body: Arc<Body>,
+    /// Until the fill's row is durable.
+    listing: Option<Outcome>,
 }
 
 /// What a fill shares with its tasks on the blocking pool. It ends with the last of them.
@@ -178,8 +187,11 @@ impl Fill {
             digest,
             inner,
         };
-        body.list(synced);
-        Ok(Self { body: Arc::new(body) })
+        let listing = Some(body.list(synced));
+        Ok(Self {
+            body: Arc::new(body),
+            listing,
+        })
     }
 
     /// The file, for readers: bytes `[0, len)` are there.
@@ -209,7 +221,14 @@ impl Fill {
     ///
     /// When the future is dropped, a batch that was under way is finished, before the next call begins.
     pub async fn append(&mut self, batch: Vec<Buffer>) -> Result<Vec<Buffer>, CacheError> {
-        self.blocking(|body| body.append(batch)).await
+        let emptied = self.blocking(|body| body.append(batch)).await?;
+        if self.len() > UNLISTED
+            && let Some(listing) = self.listing.take()
+        {
+            // What became of it is the index's to tell: a fill goes on also when it is not resumable.
+            let _ = timeout(LISTING_PATIENCE, listing).await;
+        }
+        Ok(emptied)
     }
 
     /// The hash of the first [`Fill::len`] bytes, to go on from. Call [`Fill::rehash`] first when a prefix
@@ -281,14 +300,14 @@ impl Body {
     }
 
     /// Writes the fill's row, without waiting for it.
-    fn list(&self, synced: u64) {
-        self.inner.index.tell(Command::FillStarted {
+    fn list(&self, synced: u64) -> Outcome {
+        self.inner.index.promise(Command::FillStarted {
             repository: self.repository.clone(),
             digest: self.digest,
             size: self.size,
             synced,
             boot: self.inner.disk.boot(),
-        });
+        })
     }
 
     fn failed(&self, error: io::Error) -> CacheError {
@@ -372,7 +391,8 @@ impl Body {
         };
         self.ticket.restarted();
         self.syncing.restart();
-        self.list(0);
+        // The row that was there before is as good until then: it claims less than there is.
+        drop(self.list(0));
         Ok(())
     }
 }

@@ -51,6 +51,7 @@ use crate::{clock::Clock, source::chain};
 
 pub(crate) use command::{Command, Done};
 pub(crate) use fresh::{Kept, Refresh};
+pub(crate) use queue::Outcome;
 pub(crate) use read::{Found, Sums, Wrong};
 pub(crate) use rows::Place;
 
@@ -249,6 +250,11 @@ impl Index {
     /// Makes changes and waits for all of them, on a thread that may block.
     pub(crate) fn ask_all_blocking(&self, commands: Vec<Command>) -> Vec<Result<Done, CacheError>> {
         self.queue.ask_all_blocking(commands)
+    }
+
+    /// Makes a change; the outcome can be waited for later, or never.
+    pub(crate) fn promise(&self, command: Command) -> Outcome {
+        self.queue.promise(command)
     }
 
     /// Makes a change that nobody waits for.

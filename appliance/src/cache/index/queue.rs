@@ -41,6 +41,7 @@ pub(crate) enum Damaged {
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<Done, CacheError>>;
+pub(crate) type Outcome = oneshot::Receiver<Result<Done, CacheError>>;
 
 /// The sending end. Clones send to the same writer.
 #[derive(Clone)]
@@ -89,6 +90,19 @@ impl Queue {
             .into_iter()
             .map(|answer| answer.blocking_recv().unwrap_or_else(|_| Err(gone())))
             .collect()
+    }
+
+    /// Sends a command and hands out the wait for its outcome, for whoever may not need it.
+    ///
+    /// For what a fill says about itself, of which there are only as many as there are fills.
+    pub(crate) fn promise(&self, command: Command) -> Outcome {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Change {
+            command,
+            reply: Some(reply),
+            _room: None,
+        });
+        answer
     }
 
     /// Sends a command whose outcome nobody waits for.

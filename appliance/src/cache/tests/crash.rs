@@ -437,3 +437,75 @@ async fn what_was_answered_is_there_after_a_kill() {
         }
     }
 }
+
+/// An index whose syncs wait until they are let go.
+#[derive(Default)]
+struct Slow {
+    held: Mutex<bool>,
+    let_go: parking_lot::Condvar,
+}
+
+impl Slow {
+    fn hold(&self, held: bool) {
+        *self.held.lock() = held;
+        self.let_go.notify_all();
+    }
+}
+
+impl Faults for Slow {
+    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        let mut held = self.held.lock();
+        while *held && call == Call::Sync && path.ends_with("index.redb") {
+            self.let_go.wait(&mut held);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn clients_are_not_given_much_of_what_a_crash_would_lose() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let slow = Arc::<Slow>::default();
+    let cache = open(Options {
+        disk: Disk::with_faults(slow.clone()),
+        ..Options::new(dir.path())
+    })
+    .await;
+    let bytes = content(1, 900_000);
+    slow.hold(true);
+    let mut fill = cache
+        .begin_fill(&repository("a"), &digest(&bytes), Some(900_000))
+        .await
+        .expect("begun");
+    let mut append = Box::pin(fill.append(batch(&bytes)));
+    let written = || {
+        let partial = std::fs::metadata(dir.path().join("fill").join(digest(&bytes).file_name()));
+        partial.is_ok_and(|file| file.len() == 900_000)
+    };
+    let mut rounds = 0;
+    while rounds < 1000 {
+        assert!(
+            futures_util::poll!(append.as_mut()).is_pending(),
+            "not before its row is durable"
+        );
+        rounds += u32::from(written());
+        tokio::task::yield_now().await;
+    }
+    slow.hold(false);
+    append.await.expect("written");
+    let copy = tempfile::tempdir().expect("a folder");
+    for name in ["index.redb", "fill"] {
+        let status = std::process::Command::new("cp")
+            .args([
+                "-r".as_ref(),
+                dir.path().join(name).as_os_str(),
+                copy.path().as_os_str(),
+            ])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "copied");
+    }
+    let survivor = open(Options::new(copy.path())).await;
+    survivor.recover().await;
+    let left = survivor.partial(&digest(&bytes)).expect("it was listed");
+    assert_eq!(left.have, 900_000);
+}
