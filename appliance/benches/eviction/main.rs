@@ -3,6 +3,7 @@
 //! `cargo bench -p appliance --bench eviction -- TRACE` (or `LARDER_TRACE=TRACE`): request paths, one a line, as
 //! text or zstd. Without one, it makes a small trace of its own.
 
+mod planning;
 mod replay;
 mod trace;
 
@@ -20,6 +21,7 @@ const CAPS: [u64; 3] = [0, 30_000, 2_000];
 const INLINE: [u64; 2] = [0, 32 << 10];
 
 fn main() {
+    planning::measure();
     // Cargo adds `--bench`.
     let path = env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let trace = match path

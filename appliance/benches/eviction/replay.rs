@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use larder::{
     cache::eviction::{
-        Amount, Builder, Capacity, Cost, Exchange, Fingerprint, Hold, Kind, Member, MemberId, Outcome, Plan,
-        Policy, Record,
+        Amount, Builder, Capacity, Catalog, Cost, Exchange, Fingerprint, Hold, Kind, Member, MemberId,
+        Outcome, Plan, Policy, Record,
     },
     clock::Timestamp,
 };
@@ -196,25 +196,22 @@ impl Replay<'_> {
             goal,
             now,
         );
-        let mut spared = 0;
-        while let Some(step) = plan.next() {
-            for member in &plan.spared()[spared..] {
-                let content = here[member.index()];
-                if let Some(record) = &mut self.records[content as usize] {
-                    self.policy.spare(record);
-                }
-            }
-            spared = plan.spared().len();
+        for step in plan.by_ref() {
             for member in step.freed {
                 let content = here[member.index()];
                 let record = self.evict(content);
                 self.policy.on_evicted(name(content), &record, step.rank);
             }
         }
+        for member in plan.spared() {
+            if let Some(record) = &mut self.records[here[member.index()] as usize] {
+                self.policy.spare(record);
+            }
+        }
         assert_eq!(plan.outcome(), Outcome::Met, "nothing is held");
     }
 
-    fn catalog(&self, here: &[u32], grouping: Grouping) -> larder::cache::eviction::Catalog {
+    fn catalog(&self, here: &[u32], grouping: Grouping) -> Catalog {
         let mut builder = Builder::with_capacity(here.len(), 0, 0);
         let mut ids = vec![None; self.records.len()];
         for content in here {
