@@ -107,11 +107,11 @@ mod tests {
         for number in 1..=12 {
             ghosts.remember(name(number), &record(1));
         }
-        ghosts.remember(name(5), &record(2));
+        ghosts.remember(name(7), &record(2));
         ghosts.remember(name(13), &record(1));
         let known: Vec<_> = (1..=13)
             .filter(|number| ghosts.recall(name(*number)).is_some())
             .collect();
-        assert_eq!(known, [5, 7, 8, 9, 10, 11, 12, 13]);
+        assert_eq!(known, [6, 7, 8, 9, 10, 11, 12, 13]);
     }
 }

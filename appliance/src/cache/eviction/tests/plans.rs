@@ -71,18 +71,65 @@ fn what_two_share_weighs_on_the_last_who_has_it() {
     assert_eq!(steps[1].len(), 1, "a root, and the layer stays");
     assert_eq!(steps[2].len(), 2, "then the layer with the other root");
     assert_eq!(steps[2][0], shared.index());
+}
 
-    // With something that is as large as half of the layer: after the first of the pair, the second is due
-    // before it.
+#[test]
+fn who_has_a_layer_alone_now_is_ranked_anew() {
+    let policy = &mut Policy::new(Kind::Gdsf);
     let mut builder = Builder::default();
-    let shared = builder.member(file(16 * MIB, record));
-    let alone = builder.member(file(8 * MIB, record));
-    for _ in 0..2 {
+    let [once, twice] = [0, 1].map(|uses| used(policy, 1, uses));
+    let shared = builder.member(file(16 * MIB, once));
+    let roots = [once, twice].map(|record| {
         let root = builder.member(file(100, record));
         builder.image(root, [shared]);
-    }
-    let steps = freed(plan(builder.build(), policy, bytes(20 * MIB)));
-    assert_eq!(steps.last().map(Vec::as_slice), Some([alone.index()].as_slice()));
+        root.index()
+    });
+    // Before the second image while that has half of the layer to give, after it when it has all.
+    let alone = builder.member(file(3 * MIB, once)).index();
+    let steps = freed(plan(builder.build(), policy, bytes(19 * MIB)));
+    assert_eq!(
+        steps,
+        [vec![roots[0]], vec![shared.index(), roots[1]], vec![alone]]
+    );
+}
+
+#[test]
+fn an_image_is_known_by_what_it_has_alone() {
+    let policy = &mut Policy::new(Kind::Lru);
+    let mut builder = Builder::default();
+    let mut add = |second| builder.member(file(MIB, used(policy, second, 0)));
+    let [shared, own, loose] = [90, 70, 50].map(&mut add);
+    let roots = [1, 2, 3].map(&mut add);
+    builder.image(roots[0], [own, own]);
+    builder.image(roots[1], [shared]);
+    builder.image(roots[2], [shared]);
+    let steps = freed(plan(builder.build(), policy, bytes(6 * MIB)));
+    let expected = [
+        vec![roots[1]],
+        // The third had the layer of the second, and has it alone now: it was used at 90.
+        vec![loose],
+        vec![own, roots[0]],
+        vec![shared, roots[2]],
+    ];
+    assert_eq!(
+        steps,
+        expected.map(|step| step.into_iter().map(MemberId::index).collect::<Vec<_>>())
+    );
+}
+
+#[test]
+fn what_has_nothing_of_what_is_short_stays() {
+    let policy = &mut Policy::new(Kind::Lru);
+    let mut builder = Builder::default();
+    builder.member(Member {
+        amount: Amount::new(MIB, 0),
+        ..file(0, used(policy, 1, 0))
+    });
+    let file = builder.member(file(MIB, used(policy, 2, 0)));
+    let mut plan = plan(builder.build(), policy, inodes(2));
+    assert_eq!(plan.next().map(|step| step.freed), Some(vec![file]));
+    assert_eq!(plan.next(), None, "the oldest has no inode to give");
+    assert!(matches!(plan.outcome(), Outcome::Short(_)));
 }
 
 #[test]
