@@ -13,6 +13,10 @@
 //! - [`tls`], [`lan`]: the box's own certificate and addresses
 //! - [`clock`], [`oci`]: time and names, known to all
 
+// The simulators beside the benchmarks are tested from within, too, and speak of the crate by its name.
+#[cfg(test)]
+extern crate self as larder;
+
 pub mod api;
 pub mod cache;
 pub mod clock;

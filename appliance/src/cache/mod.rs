@@ -9,6 +9,7 @@
 //! | [`fill`], [`syncing`], [`publish`] | a blob on its way in: written and hashed, synced, listed |
 //! | [`admission`] | room, and one fill per digest |
 //! | [`recovery`] | files and index after a crash |
+//! | [`eviction`] | what goes first when the disk fills; arithmetic only |
 //! | [`layout`], [`lock`], [`boot`], [`disk`] | paths, one process, which boot, system calls |
 //!
 //! # Invariants
@@ -31,6 +32,7 @@ mod cache;
 mod content;
 mod disk;
 mod error;
+pub mod eviction;
 mod files;
 mod fill;
 mod index;
