@@ -11,9 +11,10 @@
 //! - [`delivery`]: how bytes leave the box · [`memory`]: the one budget for bytes in flight
 //! - [`config`]: what a person may set · [`telemetry`], [`metrics`]: what the box says of itself
 //! - [`tls`], [`lan`]: the box's own certificate and addresses
-//! - [`clock`], [`oci`]: time and names, known to all
+//! - [`clock`], [`backoff`], [`oci`]: time, growing waits and names, known to all
 
 pub mod api;
+pub mod backoff;
 pub mod cache;
 pub mod clock;
 pub mod command;
