@@ -249,10 +249,12 @@ impl Actor {
         [patience, worker].into_iter().flatten().min()
     }
 
-    /// When the worker will have been silent for too long. One that waits for an asker is not silent.
+    /// When the worker will have been silent for too long. One that waits for whoever has files removed is not
+    /// silent; one that waits for a walk's asker still removes files.
     fn silence(&self) -> Option<Instant> {
         let runs = || self.lanes.iter().filter_map(|lane| lane.run.as_ref());
-        let waits = runs().any(|run| matches!(run.phase, Phase::Delivering(_)));
+        let unlink = self.lanes[UNLINK].run.as_ref();
+        let waits = unlink.is_some_and(|run| matches!(run.phase, Phase::Delivering(_)));
         let works = runs().any(|run| matches!(run.phase, Phase::Working(_)));
         (works && !waits).then(|| self.heard + self.settings.step_deadline)
     }
