@@ -7,23 +7,26 @@
 //! - [`console`], [`api`]: the box's own pages, and the JSON that they speak
 //! - [`mirror`]: what to do for a reference: hit, revalidate, fill, stale, pass
 //! - [`cache`]: what the site has, on its disk · [`upstream`]: talking to registries over the WAN
+//! - [`janitor`]: the process that does for the cache what can hang or grow
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`delivery`]: how bytes leave the box · [`memory`]: the one budget for bytes in flight
 //! - [`config`]: what a person may set · [`telemetry`], [`metrics`]: what the box says of itself
 //! - [`tls`], [`lan`]: the box's own certificate and addresses
-//! - [`clock`], [`oci`]: time and names, known to all
+//! - [`clock`], [`backoff`], [`oci`]: time, growing waits and names, known to all
 
 // The simulators beside the benchmarks are tested from within, too, and speak of the crate by its name.
 #[cfg(test)]
 extern crate self as larder;
 
 pub mod api;
+pub mod backoff;
 pub mod cache;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod console;
 pub mod delivery;
+pub mod janitor;
 pub mod lan;
 pub mod listen;
 pub mod memory;

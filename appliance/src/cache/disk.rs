@@ -7,13 +7,13 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, IoSlice},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
 };
 
 use rustix::{
-    fs::{FallocateFlags, FlockOperation},
+    fs::{FallocateFlags, FlockOperation, OFlags},
     io::Errno,
 };
 
@@ -31,6 +31,8 @@ pub enum Call {
     /// Opening a file for writing, creating it if need be.
     Create,
     Read,
+    /// Asking what a name stands for.
+    Stat,
     Write,
     Truncate,
     Allocate,
@@ -111,9 +113,24 @@ impl Disk {
         fs::create_dir_all(path)
     }
 
-    pub(super) fn open(&self, path: &Path) -> io::Result<File> {
+    pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
         self.before(Call::Open, path)?;
         File::open(path)
+    }
+
+    /// For reading past the page cache. Fails where the filesystem cannot do that.
+    pub(crate) fn open_direct(&self, path: &Path) -> io::Result<File> {
+        self.before(Call::Open, path)?;
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::DIRECT.bits().cast_signed())
+            .open(path)
+    }
+
+    /// What the name itself stands for: a link is a link.
+    pub(crate) fn stat(&self, path: &Path) -> io::Result<fs::Metadata> {
+        self.before(Call::Stat, path)?;
+        fs::symlink_metadata(path)
     }
 
     /// For reading and writing; created if missing, never truncated.
@@ -130,6 +147,23 @@ impl Disk {
     pub(super) fn read_at(&self, file: &File, path: &Path, out: &mut [u8], offset: u64) -> io::Result<()> {
         self.before(Call::Read, path)?;
         file.read_exact_at(out, offset)
+    }
+
+    /// One `read`: may give less than asked for, and gives nothing at the end.
+    pub(crate) fn read_some(
+        &self,
+        file: &File,
+        path: &Path,
+        out: &mut [u8],
+        offset: u64,
+    ) -> io::Result<usize> {
+        self.before(Call::Read, path)?;
+        loop {
+            match file.read_at(out, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
     }
 
     pub(super) fn write_at(&self, file: &File, path: &Path, data: &[u8], offset: u64) -> io::Result<()> {
@@ -200,7 +234,7 @@ impl Disk {
     }
 
     /// Removes a file; that it was not there is no error.
-    pub(super) fn unlink(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn unlink(&self, path: &Path) -> io::Result<()> {
         self.before(Call::Unlink, path)?;
         match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -208,7 +242,7 @@ impl Disk {
         }
     }
 
-    pub(super) fn list(&self, path: &Path) -> io::Result<fs::ReadDir> {
+    pub(crate) fn list(&self, path: &Path) -> io::Result<fs::ReadDir> {
         self.before(Call::List, path)?;
         fs::read_dir(path)
     }

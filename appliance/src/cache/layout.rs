@@ -17,19 +17,19 @@ use crate::oci::Digest;
 
 /// The paths of one cache.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     pub(super) dir: PathBuf,
     pub(super) lock: PathBuf,
     pub(super) index: PathBuf,
-    pub(super) fills: PathBuf,
-    pub(super) blobs: PathBuf,
+    pub(crate) fills: PathBuf,
+    pub(crate) blobs: PathBuf,
 }
 
 /// What an index that was set aside is called, up to its number.
 pub(super) const SET_ASIDE: &str = "index.redb.corrupt-";
 
 impl Layout {
-    pub(super) fn new(dir: &Path) -> Self {
+    pub(crate) fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
             lock: dir.join("lock"),
@@ -43,7 +43,7 @@ impl Layout {
         self.fills.join(digest.file_name())
     }
 
-    pub(super) fn blob(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
         self.blobs.join(digest.file_name())
     }
 }

@@ -56,6 +56,7 @@ pub use disk::{Call, Disk, Faults, Space};
 pub use error::{CacheError, Kind, Resource};
 pub use fill::Fill;
 pub use index::{Counters, State};
+pub(crate) use layout::Layout;
 pub use options::Options;
 pub use publish::VerifiedFill;
 pub use recovery::Recovery;

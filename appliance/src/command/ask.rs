@@ -56,7 +56,7 @@ async fn ask(server: &Server, line: &Line, around: &mut Surroundings<'_>) -> Res
             return pull::run(server, references, platform.as_ref(), form, around).await;
         }
         // The others do not ask.
-        Command::Serve | Command::Check | Command::Setup { .. } => String::new(),
+        Command::Serve | Command::Check | Command::Janitor | Command::Setup { .. } => String::new(),
     };
     around.output.write_all(text.as_bytes()).map_err(Failure::Output)
 }

@@ -55,6 +55,9 @@ pub enum Command {
         #[arg(long, value_name = "PLATFORM")]
         platform: Option<Platform>,
     },
+    /// Works for the mirror, which starts it; not for people
+    #[command(hide = true)]
+    Janitor,
     /// Print a client's configuration for this box, ready to paste
     Setup {
         /// Which client

@@ -23,7 +23,10 @@ pub use client::ClientError;
 pub use line::{Command, Line};
 pub use setup::{Client, SetupError};
 
-use crate::config::{self, ConfigError, FileChoice, Inputs, Loaded};
+use crate::{
+    config::{self, ConfigError, FileChoice, Inputs, Loaded},
+    janitor,
+};
 
 /// What a command gets from outside, besides its line.
 pub struct Surroundings<'a> {
@@ -57,6 +60,8 @@ pub enum Failure {
     Client(#[from] ClientError),
     #[error("{failed} of {all} images were not pulled")]
     Pulls { failed: usize, all: usize },
+    #[error(transparent)]
+    Janitor(janitor::NoWorker),
     #[error("start the runtime")]
     Runtime(#[source] io::Error),
 }
@@ -89,6 +94,7 @@ pub fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<Next, Failure> 
             return Ok(Next::Serve { loaded, inputs });
         }
         Command::Status | Command::Images | Command::Pull { .. } => ask::run(line, around),
+        Command::Janitor => janitor::work().map_err(Failure::Janitor),
         Command::Check => check::run(&configuration(line, around)?, around),
         Command::Setup { client, address } => setup::run(
             &configuration(line, around)?.config,

@@ -17,10 +17,10 @@ use tokio::time::Instant;
 
 use super::{Reason, Unserved, pace::Pace, route::Route, suspects::Suspects};
 use crate::{
+    backoff::Backoff,
     memory::{Buffer, Permit, Pool},
     oci::Digest,
     source::{Source, SourceError, SourceName},
-    upstream::Backoff,
 };
 
 /// Room taken before a chunk is read, in bytes: what a connection's read buffer holds at most. What the

@@ -6,9 +6,9 @@ use tokio::time::{Duration, Instant};
 
 use super::Unserved;
 use crate::{
+    backoff::Backoff,
     oci::RepositoryPath,
     source::{Fault, Health, Source, SourceError, SourceName},
-    upstream::Backoff,
 };
 
 /// An answer longer ago than this says nothing about the upstream's health any more. Short, because it

@@ -23,8 +23,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::backoff::Backoff;
-use crate::source::Health;
+use crate::{backoff::Backoff, source::Health};
 
 /// The strain at which the breaker opens.
 const TRIP: u8 = 6;

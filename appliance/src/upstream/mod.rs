@@ -10,7 +10,7 @@
 //! - `transport`: one exchange over HTTP
 //! - `connect`: one connection, over `proxy` and `tunnel`, `resolve`, `address`, `eyeballs`, `tls`, `stream`
 //! - `record`: the book of an endpoint: `health` (the breaker), `ledger`, `operation` (kinds, counters)
-//! - small things: `failure`, `origin`, `retry_after`, `backoff`
+//! - small things: `failure`, `origin`, `retry_after`
 //!
 //! Promises: every call ends by its deadline and every stream by its progress deadline; memory in flight is
 //! bounded per connection; credentials reach nobody but the registry they are for. Must not know: the cache,
@@ -19,7 +19,6 @@
 mod address;
 mod answer;
 mod auth;
-mod backoff;
 mod blob;
 mod body;
 mod client;
@@ -50,7 +49,6 @@ mod transport;
 mod tunnel;
 
 pub use address::AddressPolicy;
-pub use backoff::Backoff;
 pub use client::{Client, Usage};
 pub use endpoint::{Endpoint, EndpointStatus};
 pub use error::{InvalidCa, UpstreamError};

@@ -15,13 +15,15 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    backoff::Backoff,
     failure::{Failure, Kind},
     health::{Breaker, Leave, Outcome},
     ledger::Ledger,
     operation::{Class, Operation},
 };
-use crate::source::{Fault, Health, chain};
+use crate::{
+    backoff::Backoff,
+    source::{Fault, Health, chain},
+};
 
 /// How long a registry that limits without saying for how long is left alone.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
