@@ -16,7 +16,10 @@ use std::{
 use tokio::time::Instant;
 
 /// Seconds since 1970 on the steady time line. Ordered, storable, never in the far past by accident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {

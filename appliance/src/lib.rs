@@ -22,6 +22,7 @@ pub mod api;
 pub mod backoff;
 pub mod cache;
 pub mod clock;
+pub mod collector;
 pub mod command;
 pub mod config;
 pub mod console;

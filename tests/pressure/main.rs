@@ -1,4 +1,5 @@
 //! Too little of everything: bytes, inodes, memory.
 
 mod disk;
+mod eviction;
 mod memory;

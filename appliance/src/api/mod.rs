@@ -5,6 +5,7 @@
 //! Sizes are in bytes, ages in seconds. Must not know: how any of it is found out, or sent.
 
 mod images;
+mod keep;
 mod pull;
 mod reload;
 mod status;
@@ -13,6 +14,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use images::{ImageEntry, Images};
+pub use keep::{CollectEvent, CollectRequest, Collection, Collections, ImageRequest, Kept};
 pub use pull::{BlobState, PullEvent, PullRequest};
 pub use reload::Reloaded;
 pub use status::{
@@ -26,6 +28,11 @@ pub mod path {
     pub const IMAGES: &str = "/api/v1/images";
     pub const PULL: &str = "/api/v1/pull";
     pub const RELOAD: &str = "/api/v1/reload";
+    pub const PIN: &str = "/api/v1/pin";
+    pub const UNPIN: &str = "/api/v1/unpin";
+    pub const EVICT: &str = "/api/v1/evict";
+    pub const COLLECT: &str = "/api/v1/collect";
+    pub const COLLECTIONS: &str = "/api/v1/collections";
 }
 
 /// The body of every answer that is not a success.

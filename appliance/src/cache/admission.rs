@@ -4,7 +4,13 @@
 //! same room; a promise ends with its [`Ticket`], however the fill ends. A filesystem that reports no inodes
 //! has no inode limit. Must not know: what a fill writes, or how.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use parking_lot::Mutex;
 
@@ -13,6 +19,7 @@ use crate::oci::Digest;
 use super::{
     disk::Space,
     error::{CacheError, Kind, Resource},
+    eviction::Amount,
     index::Sums,
 };
 
@@ -23,6 +30,10 @@ pub(super) struct Admission {
     max_inodes: Option<u64>,
     stop: f64,
     running: Mutex<HashMap<Digest, Promise>>,
+    /// Whose files are about to be removed.
+    doomed: Mutex<HashSet<Digest>>,
+    /// The most that was refused for lack of room since somebody asked.
+    wanted: AtomicU64,
 }
 
 /// What a running fill may still take.
@@ -55,6 +66,27 @@ pub(super) enum FileNeed {
     Create,
 }
 
+/// All that was promised.
+fn sum(running: &HashMap<Digest, Promise>) -> Promise {
+    running.values().fold(Promise::default(), |sum, one| Promise {
+        whole: sum.whole + one.whole,
+        left: sum.left + one.left,
+        files: sum.files + one.files,
+        files_left: sum.files_left + one.files_left,
+    })
+}
+
+/// What comes with content and is not it: the index's growth, which comes in steps, and the filesystem's own
+/// blocks. In bytes.
+fn overhead(space: Space) -> u64 {
+    (space.bytes / 100).min(64 << 20)
+}
+
+/// Files that come with content and are not it: the log of uses while it is written anew, the history.
+fn extra_files(space: Space) -> u64 {
+    (space.inodes / 30).min(4)
+}
+
 /// The right to fill one digest. Dropping it ends the promise.
 #[derive(Debug)]
 pub(super) struct Ticket {
@@ -69,13 +101,16 @@ impl Admission {
             max_inodes,
             stop,
             running: Mutex::default(),
+            doomed: Mutex::default(),
+            wanted: AtomicU64::new(0),
         })
     }
 
     /// The only ticket for a digest; `None` while another is out.
     pub(super) fn begin(self: &Arc<Self>, digest: &Digest) -> Option<Ticket> {
         let mut running = self.running.lock();
-        if running.contains_key(digest) {
+        // What is removed a moment later must not be published a moment before.
+        if running.contains_key(digest) || self.doomed.lock().contains(digest) {
             return None;
         }
         running.insert(*digest, Promise::default());
@@ -85,8 +120,67 @@ impl Admission {
         })
     }
 
+    /// Keeps a digest from being filled until its file is removed. `None` while it is being filled.
+    pub(super) fn doom(self: &Arc<Self>, digest: &Digest) -> Option<Doom> {
+        // The same order of locks as in `begin`.
+        let running = self.running.lock();
+        if running.contains_key(digest) {
+            return None;
+        }
+        self.doomed.lock().insert(*digest);
+        Some(Doom {
+            admission: self.clone(),
+            digest: *digest,
+        })
+    }
+
+    /// Whether something found no room since.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Relaxed) > 0
+    }
+
+    /// The largest blob that found no room since the last call, in bytes.
+    pub(super) fn take_wanted(&self) -> u64 {
+        self.wanted.swap(0, Relaxed)
+    }
+
     pub(super) fn is_running(&self, digest: &Digest) -> bool {
         self.running.lock().contains_key(digest)
+    }
+
+    fn sum(&self) -> Promise {
+        sum(&self.running.lock())
+    }
+
+    /// What the running fills have begun to take: of the bytes all that was promised.
+    pub(super) fn promised(&self) -> Amount {
+        let sum = self.sum();
+        Amount::new(sum.whole, sum.files)
+    }
+
+    /// Whether content may go into the index, which costs bytes and no inode.
+    pub(super) fn admit_inline(
+        &self,
+        digest: &Digest,
+        size: u64,
+        space: Space,
+        sums: &Sums,
+    ) -> Result<(), CacheError> {
+        let promised = self.sum();
+        let passes = |used: u64, limit: u64| limit > 0 && (used + size) as f64 > limit as f64 * self.stop;
+        let own = sums.file_bytes + sums.inline_bytes + promised.whole;
+        let disk = space.bytes.saturating_sub(space.free_bytes) + promised.left + overhead(space);
+        for (used, limit, what) in [
+            (own, self.max_bytes.unwrap_or(0), "cache.max_bytes"),
+            (disk, space.bytes, "the filesystem"),
+        ] {
+            if passes(used, limit) {
+                let reason = format!("{used} of {limit} bytes of {what} are used, {size} more are too many");
+                let kind = Kind::Full(Resource::Bytes);
+                return Err(CacheError::refused("store in the index", digest, kind, reason));
+            }
+        }
+        Ok(())
     }
 
     /// How many fills are running.
@@ -95,17 +189,39 @@ impl Admission {
     }
 }
 
+/// A file that is about to be removed. Dropping it says that it was.
+#[derive(Debug)]
+pub(super) struct Doom {
+    admission: Arc<Admission>,
+    digest: Digest,
+}
+
+impl Doom {
+    pub(super) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+}
+
+impl Drop for Doom {
+    fn drop(&mut self) {
+        self.admission.doomed.lock().remove(&self.digest);
+    }
+}
+
 impl Ticket {
-    /// Promises the room, or refuses. `space` is the filesystem's now, `sums` what the index counts.
+    /// Promises the room, or refuses: then it is remembered how much room was missed. `space` is the filesystem's now, `sums` what the index counts.
     pub(super) fn admit(&self, need: Need, space: Space, sums: &Sums) -> Result<(), CacheError> {
+        let admitted = self.try_admit(need, space, sums);
+        if admitted.is_err() {
+            self.admission.wanted.fetch_max(need.whole, Relaxed);
+        }
+        admitted
+    }
+
+    fn try_admit(&self, need: Need, space: Space, sums: &Sums) -> Result<(), CacheError> {
         let it = &self.admission;
         let mut running = it.running.lock();
-        let promised = running.values().fold(Promise::default(), |sum, one| Promise {
-            whole: sum.whole + one.whole,
-            left: sum.left + one.left,
-            files: sum.files + one.files,
-            files_left: sum.files_left + one.files_left,
-        });
+        let promised = sum(&running);
         let left = need.whole.saturating_sub(need.have);
         let files_left = u64::from(need.file == FileNeed::Create);
         let full = |resource, what: &str, used: u64, wanted: u64, limit: u64| {
@@ -138,7 +254,7 @@ impl Ticket {
         }
         // A filesystem of no size is one that does not say (some network and FUSE ones).
         if space.bytes > 0 {
-            let used = space.bytes.saturating_sub(space.free_bytes) + promised.left;
+            let used = space.bytes.saturating_sub(space.free_bytes) + promised.left + overhead(space);
             if passes(used, left, space.bytes) {
                 return Err(full(
                     Resource::Bytes,
@@ -150,7 +266,8 @@ impl Ticket {
             }
         }
         if space.inodes > 0 {
-            let used = space.inodes.saturating_sub(space.free_inodes) + promised.files_left;
+            let used =
+                space.inodes.saturating_sub(space.free_inodes) + promised.files_left + extra_files(space);
             if files_left > 0 && passes(used, files_left, space.inodes) {
                 return Err(full(
                     Resource::Inodes,

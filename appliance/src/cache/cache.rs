@@ -9,17 +9,19 @@ use std::{
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
     clock::{Clock, Timestamp},
-    oci::{Digest, Manifest, Repository, Tag},
+    oci::{Digest, Links, Manifest, Repository, Tag},
+    source::chain,
 };
 
 use super::{
     admission::Admission,
     content::{Content, ImageRow, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes},
-    disk::Disk,
+    disk::{Disk, Space},
     error::{CacheError, Kind},
     files,
     fill::Fill,
@@ -27,8 +29,10 @@ use super::{
     layout::Layout,
     lock,
     options::Options,
+    pressure::Pressure,
     recovery::{Recovery, recover},
     stats::CacheStats,
+    uses::{Lease, Log, Uses},
 };
 
 /// A cache in a folder. Clones are the same cache.
@@ -43,9 +47,15 @@ pub(super) struct Inner {
     pub(super) disk: Disk,
     pub(super) index: Index,
     pub(super) admission: Arc<Admission>,
+    pub(super) uses: Arc<Uses>,
+    pub(super) clock: Clock,
+    log: Mutex<Log>,
+    /// Told when a fill found the cache above `high`, or no room at all.
+    room_wanted: Arc<Notify>,
     inline_below: u64,
-    max_bytes: Option<u64>,
-    max_inodes: Option<u64>,
+    high: f64,
+    pub(super) max_bytes: Option<u64>,
+    pub(super) max_inodes: Option<u64>,
 }
 
 impl fmt::Debug for Inner {
@@ -78,15 +88,45 @@ impl Inner {
         if let Ok(sums) = index.sums() {
             clock.not_before(Timestamp(sums.seen));
         }
+        let uses = Arc::new(Uses::new(options.policy));
+        let mut log = Log::new(layout.uses.clone(), disk.clone());
+        log.read(&uses, clock.now());
         Ok(Self {
             admission: Admission::new(options.max_bytes, options.max_inodes, options.stop),
+            uses,
+            clock: clock.clone(),
+            log: Mutex::new(log),
+            room_wanted: Arc::default(),
             inline_below: options.inline_below,
+            high: options.high,
             max_bytes: options.max_bytes,
             max_inodes: options.max_inodes,
             layout,
             disk,
             index,
         })
+    }
+}
+
+impl Inner {
+    /// Whether content may go into the index. Refused above the stop mark, as a file would be.
+    fn admit_inline(&self, digest: &Digest, size: u64) -> Result<(), CacheError> {
+        let space = self.disk.space(&self.layout.dir).unwrap_or_default();
+        let admitted = self
+            .admission
+            .admit_inline(digest, size, space, &self.index.sums()?);
+        self.look_at_marks(space);
+        admitted
+    }
+
+    /// Says that there should be room, when there is little.
+    pub(super) fn look_at_marks(&self, space: Space) {
+        let Ok(sums) = self.index.sums() else { return };
+        let promised = self.admission.promised();
+        let pressure = Pressure::of(space, &sums, promised, self.max_bytes, self.max_inodes);
+        if pressure.worst() > self.high || self.admission.is_wanted() {
+            self.room_wanted.notify_one();
+        }
     }
 }
 
@@ -199,11 +239,21 @@ impl Cache {
         let digest = manifest.digest;
         VerifiedBytes::check(digest, manifest.bytes.clone())
             .map_err(|mismatch| CacheError::new(OPERATION, &digest, Kind::Corrupt, mismatch))?;
+        self.inner.admit_inline(&digest, manifest.bytes.len() as u64)?;
+        let now = self.inner.clock.now();
+        // Until it is listed, so that no plan takes what it needs: afterwards every plan knows of it.
+        let links = Links::of(&manifest.bytes).unwrap_or_default();
+        let needed = links.blobs.iter().chain(&links.manifests);
+        let _needed: Vec<Lease> = needed
+            .map(|link| self.inner.uses.lease(&link.digest, now))
+            .collect();
         let command = Command::Manifest {
             repository: repository.clone(),
             manifest: manifest.clone(),
         };
-        self.change(command, OPERATION, &digest).await
+        self.change(command, OPERATION, &digest).await?;
+        self.inner.uses.used(&digest, now);
+        Ok(())
     }
 
     /// Remembers what a tag stands for. When only `checked` changes, it is readable at once and written
@@ -246,12 +296,15 @@ impl Cache {
     /// Stores a blob inside the index and shows it to the repository.
     pub async fn put_small(&self, repository: &Repository, content: VerifiedBytes) -> Result<(), CacheError> {
         let digest = *content.digest();
+        self.inner.admit_inline(&digest, content.bytes().len() as u64)?;
         let command = Command::Small {
             repository: repository.clone(),
             digest,
             bytes: content.bytes().clone(),
         };
-        self.change(command, "store the blob", &digest).await
+        self.change(command, "store the blob", &digest).await?;
+        self.inner.uses.used(&digest, self.inner.clock.now());
+        Ok(())
     }
 
     pub async fn put_referrers(
@@ -285,6 +338,32 @@ impl Cache {
     pub async fn evict(&self, digest: &Digest) -> Result<(), CacheError> {
         self.change(Command::Evict { digest: *digest }, "evict", digest)
             .await
+    }
+
+    /// Content was given to somebody: it is worth more from now on.
+    pub fn used(&self, digest: &Digest) {
+        self.inner.uses.used(digest, self.inner.clock.now());
+    }
+
+    /// A blob is being given to somebody: it stays until the lease is dropped.
+    pub fn lease(&self, digest: &Digest) -> Lease {
+        let now = self.inner.clock.now();
+        self.inner.uses.used(digest, now);
+        self.inner.uses.lease(digest, now)
+    }
+
+    /// Writes what was used when, as far as it changed. For every few minutes, and for the end.
+    pub async fn save_uses(&self) {
+        let inner = self.inner.clone();
+        let saved = tokio::task::spawn_blocking(move || inner.log.lock().write(&inner.uses)).await;
+        if let Ok(Err(error)) = saved {
+            tracing::warn!(cause = %chain(&error), "what was used is not written for now");
+        }
+    }
+
+    /// Told when somebody should make room: a fill found the cache above its high mark.
+    pub fn room_wanted(&self) -> Arc<Notify> {
+        self.inner.room_wanted.clone()
     }
 
     /// Begins to store a blob in a file, or goes on with what an earlier fill left of it.
@@ -374,6 +453,7 @@ impl Cache {
     /// Writes what was kept back and closes the index cleanly. Afterwards the cache finds nothing and
     /// stores nothing.
     pub async fn close(&self) {
+        self.save_uses().await;
         self.inner.index.close().await;
     }
 

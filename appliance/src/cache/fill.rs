@@ -162,7 +162,9 @@ impl Fill {
             },
         };
         let space = inner.disk.space(&inner.layout.dir).unwrap_or_default();
-        ticket.admit(need, space, &inner.index.sums()?)?;
+        let admitted = ticket.admit(need, space, &inner.index.sums()?);
+        inner.look_at_marks(space);
+        admitted?;
         let file = inner.disk.create(&path).map_err(failed)?;
         ticket.created();
         if existing.is_some_and(|length| length != adopted) {

@@ -3,6 +3,7 @@
 //! ```text
 //! lock                  one process at a time; holds its process id
 //! index.redb            the index, with inline content
+//! uses.log              what was used when; a help, not a truth
 //! index.redb.corrupt-N  an index that could not be read, set aside; at most one is kept
 //! fill/ALGORITHM-HEX    blobs that are arriving
 //! blobs/ALGORITHM-HEX   whole blobs, verified before they came here
@@ -23,6 +24,7 @@ pub(crate) struct Layout {
     pub(super) index: PathBuf,
     pub(crate) fills: PathBuf,
     pub(crate) blobs: PathBuf,
+    pub(super) uses: PathBuf,
 }
 
 /// What an index that was set aside is called, up to its number.
@@ -36,6 +38,7 @@ impl Layout {
             index: dir.join("index.redb"),
             fills: dir.join("fill"),
             blobs: dir.join("blobs"),
+            uses: dir.join("uses.log"),
         }
     }
 

@@ -9,7 +9,8 @@
 //! | [`fill`], [`syncing`], [`publish`] | a blob on its way in: written and hashed, synced, listed |
 //! | [`admission`] | room, and one fill per digest |
 //! | [`recovery`] | files and index after a crash |
-//! | [`eviction`] | what goes first when the disk fills; arithmetic only |
+//! | [`uses`] | what was used when, and is in use |
+//! | [`pressure`], [`census`], [`eviction`], [`collection`] | how full it is, what is here, what goes first, and its going |
 //! | [`layout`], [`lock`], [`boot`], [`disk`] | paths, one process, which boot, system calls |
 //!
 //! # Invariants
@@ -29,6 +30,8 @@ mod admission;
 mod boot;
 #[expect(clippy::module_inception, reason = "the room is named after what it holds")]
 mod cache;
+mod census;
+mod collection;
 mod content;
 mod disk;
 mod error;
@@ -39,16 +42,20 @@ mod index;
 mod layout;
 mod lock;
 mod options;
+mod pressure;
 mod publish;
 mod recovery;
 mod stats;
 mod syncing;
+mod uses;
 
 #[cfg(test)]
 mod tests;
 
 pub use boot::BootId;
 pub use cache::Cache;
+pub use census::Terms;
+pub use collection::{Collection, Condemned, Taken};
 pub use content::{
     BlobFile, Content, ImageRow, Mismatch, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes,
 };
@@ -58,6 +65,8 @@ pub use fill::Fill;
 pub use index::{Counters, State};
 pub(crate) use layout::Layout;
 pub use options::Options;
+pub use pressure::{Level, Pressure};
 pub use publish::VerifiedFill;
 pub use recovery::Recovery;
 pub use stats::CacheStats;
+pub use uses::Lease;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::disk::Disk;
+use super::{disk::Disk, eviction::Kind};
 
 /// Where the cache lives and how much it may take.
 #[derive(Clone, Debug)]
@@ -18,6 +18,10 @@ pub struct Options {
     pub max_inodes: Option<u64>,
     /// The fraction of either limit above which no fill is admitted (`cache.stop`).
     pub stop: f64,
+    /// The fraction above which somebody is to make room (`cache.high`): see [`super::Cache::room_wanted`].
+    pub high: f64,
+    /// Which content goes first.
+    pub policy: Kind,
     /// The system calls.
     pub disk: Disk,
 }
@@ -31,6 +35,8 @@ impl Options {
             max_bytes: None,
             max_inodes: None,
             stop: 0.98,
+            high: 0.93,
+            policy: Kind::Gdsf,
             disk: Disk::real(),
         }
     }

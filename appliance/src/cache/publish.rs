@@ -54,7 +54,7 @@ async fn publish(body: Arc<Body>) -> Result<BlobFile, CacheError> {
         .await;
     match listed {
         Ok(Done::Redundant(_)) => unlist(&body),
-        Ok(_) => {}
+        Ok(_) => body.inner.uses.used(&digest, body.inner.clock.now()),
         Err(error) => {
             unlist(&body);
             let index = &body.inner.index;

@@ -308,7 +308,13 @@ impl Run<'_> {
     /// What else lies in the cache's own folder.
     fn folder(&mut self) -> Result<(), CacheError> {
         let layout = self.inner.layout.clone();
-        let ours = [&layout.lock, &layout.index, &layout.fills, &layout.blobs];
+        let ours = [
+            &layout.lock,
+            &layout.index,
+            &layout.fills,
+            &layout.blobs,
+            &layout.uses,
+        ];
         let housemates = HOUSEMATES.map(|name| layout.dir.join(name));
         let list = self.inner.disk.list(&layout.dir);
         let list = list.map_err(|error| CacheError::io("list", &layout.dir.display(), error))?;

@@ -6,12 +6,13 @@ use super::{
     Command, Failure, Line, Surroundings,
     client::Server,
     configuration, images,
+    keep::{self, Deed},
     pull::{self, Form},
     status,
 };
-use crate::api::{Images, Status, path};
+use crate::api::{CollectRequest, Images, Status, path};
 
-/// Runs `status`, `images` or `pull`.
+/// Runs a command that asks.
 pub(super) fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<(), Failure> {
     let server = server(line, around)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -52,13 +53,41 @@ async fn ask(server: &Server, line: &Line, around: &mut Surroundings<'_>) -> Res
             }
         }
         Command::Pull { references, platform } => {
-            let form = if line.json { Form::Json } else { Form::People };
-            return pull::run(server, references, platform.as_ref(), form, around).await;
+            return pull::run(server, references, platform.as_ref(), form(line), around).await;
+        }
+        Command::Pin { references } => {
+            let deed = Deed {
+                word: "pin",
+                path: path::PIN,
+            };
+            return keep::images(server, deed, references, form(line), around).await;
+        }
+        Command::Unpin { references } => {
+            let deed = Deed {
+                word: "unpin",
+                path: path::UNPIN,
+            };
+            return keep::images(server, deed, references, form(line), around).await;
+        }
+        Command::Evict { references } => {
+            let deed = Deed {
+                word: "evict",
+                path: path::EVICT,
+            };
+            return keep::images(server, deed, references, form(line), around).await;
+        }
+        Command::Collect { dry_run } => {
+            let request = CollectRequest { dry_run: *dry_run };
+            return keep::collect(server, path::COLLECT, request, form(line), around).await;
         }
         // The others do not ask.
         Command::Serve | Command::Check | Command::Janitor | Command::Setup { .. } => String::new(),
     };
     around.output.write_all(text.as_bytes()).map_err(Failure::Output)
+}
+
+fn form(line: &Line) -> Form {
+    if line.json { Form::Json } else { Form::People }
 }
 
 fn pretty(value: &impl Serialize) -> Result<String, Failure> {

@@ -58,6 +58,30 @@ pub enum Command {
     /// Works for the mirror, which starts it; not for people
     #[command(hide = true)]
     Janitor,
+    /// Keep images, whatever else has to go; also those that are not here yet
+    Pin {
+        /// Images, as alpine:3.20
+        #[arg(required = true, value_name = "REF")]
+        references: Vec<String>,
+    },
+    /// Let images go again when there has to be room
+    Unpin {
+        /// Images, as alpine:3.20
+        #[arg(required = true, value_name = "REF")]
+        references: Vec<String>,
+    },
+    /// Remove images now, with all that no other image needs
+    Evict {
+        /// Images, as alpine:3.20
+        #[arg(required = true, value_name = "REF")]
+        references: Vec<String>,
+    },
+    /// Make room now, down to `cache.low`
+    Collect {
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print a client's configuration for this box, ready to paste
     Setup {
         /// Which client

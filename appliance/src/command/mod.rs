@@ -8,6 +8,7 @@ mod ask;
 mod check;
 mod client;
 mod images;
+mod keep;
 mod line;
 mod pull;
 mod setup;
@@ -62,6 +63,14 @@ pub enum Failure {
     Pulls { failed: usize, all: usize },
     #[error(transparent)]
     Janitor(janitor::NoWorker),
+    #[error("{failed} of {all} images: {word} failed")]
+    Images {
+        word: &'static str,
+        failed: usize,
+        all: usize,
+    },
+    #[error("collect: {0}")]
+    Collection(String),
     #[error("start the runtime")]
     Runtime(#[source] io::Error),
 }
@@ -93,7 +102,13 @@ pub fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<Next, Failure> 
             let loaded = Box::new(config::load(&inputs)?);
             return Ok(Next::Serve { loaded, inputs });
         }
-        Command::Status | Command::Images | Command::Pull { .. } => ask::run(line, around),
+        Command::Status
+        | Command::Images
+        | Command::Pull { .. }
+        | Command::Pin { .. }
+        | Command::Unpin { .. }
+        | Command::Evict { .. }
+        | Command::Collect { .. } => ask::run(line, around),
         Command::Janitor => janitor::work().map_err(Failure::Janitor),
         Command::Check => check::run(&configuration(line, around)?, around),
         Command::Setup { client, address } => setup::run(

@@ -17,6 +17,15 @@ pub struct InvalidTime {
 pub struct TimeOfDay(u16);
 
 impl TimeOfDay {
+    /// A time that is on the clock, or none.
+    pub const fn new(hour: u16, minute: u16) -> Option<Self> {
+        if hour < 24 && minute < 60 {
+            Some(Self(hour * 60 + minute))
+        } else {
+            None
+        }
+    }
+
     pub const fn hour(self) -> u16 {
         self.0 / 60
     }

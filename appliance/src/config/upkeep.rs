@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Limit, Schedule, Size, Window, fetch::positive, images::Naming, reader::Section};
+use super::{Limit, Schedule, Size, Span, Window, fetch::positive, images::Naming, reader::Section};
 use crate::oci::Image;
 
 /// `[prefetch]`: what is pulled before anybody asks.
@@ -22,6 +22,8 @@ pub struct JanitorConfig {
     pub max_memory: Size,
     /// A step that takes longer is cancelled.
     pub step_deadline: Duration,
+    /// What was pulled in this time stays; in need, what was pulled in a twelfth of it.
+    pub grace: Duration,
 }
 
 /// `[monitor]`: watching the box itself.
@@ -55,6 +57,7 @@ pub(super) fn janitor(s: &Section<'_>) -> Option<JanitorConfig> {
         window: window?,
         max_memory: max_memory?,
         step_deadline: step_deadline?,
+        grace: s.read::<Span>("grace")?.duration(),
     })
 }
 

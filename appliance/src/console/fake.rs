@@ -47,6 +47,7 @@ impl Readings for Quiet {
             manifests: 0,
             tags: 0,
             bytes: 0,
+            inline_bytes: 0,
             index_bytes: 0,
             partials: 0,
             filling: 0,
@@ -84,6 +85,10 @@ impl Facts for Box7 {
 
     fn images(&self) -> BoxFuture<'_, Result<Images, String>> {
         async { Err("the index is being rebuilt".into()) }.boxed()
+    }
+
+    fn collections(&self) -> Collections {
+        Collections::default()
     }
 
     fn readiness(&self) -> Readiness {
@@ -127,6 +132,19 @@ impl Operations for Box7 {
             end,
         ])
         .boxed()
+    }
+
+    fn keep(&self, image: Image, change: Change) -> BoxFuture<'_, Result<Kept, String>> {
+        let kept = Kept {
+            reference: image.to_string(),
+            outcome: format!("{change:?}"),
+        };
+        async { Ok(kept) }.boxed()
+    }
+
+    fn collect(&self, effect: Effect) -> BoxStream<'static, CollectEvent> {
+        let reason = format!("{effect:?}: the hands are tied");
+        stream::iter([CollectEvent::Working, CollectEvent::Failed { reason }]).boxed()
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>> {

@@ -5,7 +5,8 @@
 //! [`Facts`], what is done goes through [`Operations`].
 
 mod answer;
-mod pull;
+mod body;
+mod lines;
 mod room;
 
 use std::{convert::Infallible, sync::Arc};
@@ -19,7 +20,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 pub use room::Console;
 
 use crate::{
-    api::{Images, PullEvent, Reloaded, Status},
+    api::{CollectEvent, Collections, Images, Kept, PullEvent, Reloaded, Status},
     oci::{Image, Platform, UpstreamName},
 };
 
@@ -34,6 +35,8 @@ pub trait Facts: Send + Sync + 'static {
 
     /// All images that are kept. On failure, why, in words.
     fn images(&self) -> BoxFuture<'_, Result<Images, String>>;
+
+    fn collections(&self) -> Collections;
 
     fn readiness(&self) -> Readiness;
 
@@ -50,8 +53,29 @@ pub trait Operations: Send + Sync + 'static {
     /// up waiting, not what is being fetched.
     fn pull(&self, image: Image, platform: Option<Platform>) -> BoxStream<'static, PullEvent>;
 
+    /// Changes what is kept of an image. On failure, why, in words.
+    fn keep(&self, image: Image, change: Change) -> BoxFuture<'_, Result<Kept, String>>;
+
+    /// Makes room, or says what would go. The stream ends with `Done` or `Failed`.
+    fn collect(&self, effect: Effect) -> BoxStream<'static, CollectEvent>;
+
     /// Reads the configuration again. On failure, why, in words; nothing has changed then.
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>>;
+}
+
+/// What to do with an image that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Pin,
+    Unpin,
+    Evict,
+}
+
+/// Whether something is done, or only said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Real,
+    Said,
 }
 
 /// Whether the box should be sent requests.
@@ -80,6 +104,9 @@ enum Route {
     Images,
     Pull,
     Reload,
+    Keep(Change),
+    Collect,
+    Collections,
 }
 
 impl Route {
@@ -93,27 +120,34 @@ impl Route {
             path::IMAGES => Some(Self::Images),
             path::PULL => Some(Self::Pull),
             path::RELOAD => Some(Self::Reload),
+            path::PIN => Some(Self::Keep(Change::Pin)),
+            path::UNPIN => Some(Self::Keep(Change::Unpin)),
+            path::EVICT => Some(Self::Keep(Change::Evict)),
+            path::COLLECT => Some(Self::Collect),
+            path::COLLECTIONS => Some(Self::Collections),
             _ => None,
         }
     }
 
     fn allows(self, method: &Method) -> bool {
-        match self {
-            Self::Pull | Self::Reload => method == Method::POST,
-            _ => method == Method::GET || method == Method::HEAD,
+        if self.is_change() {
+            method == Method::POST
+        } else {
+            method == Method::GET || method == Method::HEAD
         }
     }
 
     /// What changes something is the owner's.
     fn is_open_to(self, asker: Asker) -> bool {
-        asker == Asker::Owner || !matches!(self, Self::Pull | Self::Reload)
+        asker == Asker::Owner || !self.is_change()
+    }
+
+    const fn is_change(self) -> bool {
+        matches!(self, Self::Pull | Self::Reload | Self::Keep(_) | Self::Collect)
     }
 
     const fn methods(self) -> &'static str {
-        match self {
-            Self::Pull | Self::Reload => "POST",
-            _ => "GET, HEAD",
-        }
+        if self.is_change() { "POST" } else { "GET, HEAD" }
     }
 }
 

@@ -1,15 +1,19 @@
 //! The routes and who answers them.
 
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, Empty};
 
 use super::{
-    AnswerBody, Arc, Asker, Body, BoxError, Facts, Method, Operations, Readiness, Request, Response, Route,
-    StatusCode,
+    AnswerBody, Arc, Asker, Body, BoxError, Change, Effect, Facts, Method, Operations, Readiness, Request,
+    Response, Route, StatusCode,
     answer::{json, refusal, text, whole},
-    pull,
+    body::{self, Refused},
+    lines::lines,
 };
-use crate::metrics::{self, Exposition};
+use crate::{
+    api::{CollectRequest, ImageRequest, PullRequest},
+    metrics::{self, Exposition},
+};
 
 /// Answers what is not the registry's. Clones are the same console.
 #[derive(Clone)]
@@ -66,10 +70,19 @@ impl Console {
                 Ok(images) => json(&images),
                 Err(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, &why),
             },
-            Route::Pull => match pull::wanted(&head.headers, body, &*self.facts).await {
-                Ok((image, platform)) => pull::lines(self.operations.pull(image, platform)),
-                Err(refused) => *refused,
-            },
+            Route::Pull => self
+                .pull(&head.headers, body)
+                .await
+                .unwrap_or_else(|refused| *refused),
+            Route::Keep(change) => self
+                .keep(&head.headers, body, change)
+                .await
+                .unwrap_or_else(|refused| *refused),
+            Route::Collect => self
+                .collect(&head.headers, body)
+                .await
+                .unwrap_or_else(|refused| *refused),
+            Route::Collections => json(&self.facts.collections()),
             Route::Reload => match self.operations.reload().await {
                 Ok(reloaded) => json(&reloaded),
                 Err(why) => refusal(StatusCode::UNPROCESSABLE_ENTITY, &why),
@@ -79,6 +92,45 @@ impl Console {
             return response.map(|_| Empty::new().boxed_unsync());
         }
         response
+    }
+
+    async fn pull<B>(&self, headers: &HeaderMap, body: B) -> Result<Response<AnswerBody>, Refused>
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        let request: PullRequest = body::document(headers, body).await?;
+        let image = body::image(&request.reference, &*self.facts)?;
+        Ok(lines(self.operations.pull(image, request.platform)))
+    }
+
+    async fn keep<B>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+        change: Change,
+    ) -> Result<Response<AnswerBody>, Refused>
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        let request: ImageRequest = body::document(headers, body).await?;
+        let image = body::image(&request.reference, &*self.facts)?;
+        Ok(match self.operations.keep(image, change).await {
+            Ok(kept) => json(&kept),
+            Err(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, &why),
+        })
+    }
+
+    async fn collect<B>(&self, headers: &HeaderMap, body: B) -> Result<Response<AnswerBody>, Refused>
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        let request: CollectRequest = body::document(headers, body).await?;
+        let effect = if request.dry_run {
+            Effect::Said
+        } else {
+            Effect::Real
+        };
+        Ok(lines(self.operations.collect(effect)))
     }
 
     fn metrics(&self) -> Response<AnswerBody> {

@@ -27,6 +27,8 @@ pub struct Body {
     /// Bytes still to be sent, where known.
     left: Option<u64>,
     windows: Option<Arc<Windows>>,
+    /// Dropped with the body.
+    _held: Option<Box<dyn Send + Sync>>,
 }
 
 enum Kind {
@@ -42,6 +44,7 @@ impl Body {
             kind: Kind::Empty,
             left: Some(0),
             windows: None,
+            _held: None,
         }
     }
 
@@ -52,6 +55,7 @@ impl Body {
             kind: Kind::One(Some(buffer)),
             left: Some(length),
             windows: None,
+            _held: None,
         }
     }
 
@@ -60,6 +64,7 @@ impl Body {
             left: file.length(),
             windows: file.windows().cloned(),
             kind: Kind::File(Box::new(file)),
+            _held: None,
         }
     }
 
@@ -70,6 +75,15 @@ impl Body {
             kind: Kind::Stream(stream),
             left: length,
             windows,
+            _held: None,
+        }
+    }
+
+    /// The same body, which keeps something until it is sent, or dropped.
+    pub fn holding(self, held: impl Send + Sync + 'static) -> Self {
+        Self {
+            _held: Some(Box::new(held)),
+            ..self
         }
     }
 

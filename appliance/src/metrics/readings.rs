@@ -73,6 +73,8 @@ pub struct CacheReading {
     pub tags: u64,
     /// Of all content, in files and in the index.
     pub bytes: u64,
+    /// Of the bytes of content, those in the index.
+    pub inline_bytes: u64,
     pub index_bytes: u64,
     /// Blobs that began to arrive and are not whole.
     pub partials: u64,

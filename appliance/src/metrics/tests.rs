@@ -50,6 +50,7 @@ impl Readings for Still {
             manifests: 1,
             tags: 1,
             bytes: 12,
+            inline_bytes: 0,
             index_bytes: 4096,
             partials: 0,
             filling: 0,

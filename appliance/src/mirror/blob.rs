@@ -13,7 +13,7 @@ use super::{
     route::Route,
 };
 use crate::{
-    cache::{Content, Presence},
+    cache::{Content, Lease, Presence},
     delivery::{Growth, Onward},
     oci::{Digest, Reference, Repository},
     source::{SourceName, chain},
@@ -24,6 +24,8 @@ use crate::{
 pub struct BlobAnswer {
     pub content: BlobContent,
     pub outcome: Outcome,
+    /// Keeps the cache from letting go of it: to be held until its last byte is sent.
+    pub lease: Option<Lease>,
     /// Whence, when it is not from the cache.
     pub source: Option<SourceName>,
 }
@@ -78,7 +80,7 @@ impl Mirror {
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobAnswer, Unserved> {
         let (_, route) = self.rules().upstreams.route(repository)?;
         if let Presence::Here(content) = self.held(|| self.presence(repository, digest)).await? {
-            return Ok(hit(content));
+            return Ok(hit(content, self.0.cache.lease(digest)));
         }
         let asked = Reference::Digest(*digest);
         if let Some(unserved) = self.0.absent_blobs.look(repository, &asked) {
@@ -192,10 +194,11 @@ impl Mirror {
     }
 }
 
-fn hit(content: Content) -> BlobAnswer {
+fn hit(content: Content, lease: Lease) -> BlobAnswer {
     BlobAnswer {
         content: content.into(),
         outcome: Outcome::Hit,
+        lease: Some(lease),
         source: None,
     }
 }
@@ -210,6 +213,8 @@ fn answer(departed: Departed) -> BlobAnswer {
     BlobAnswer {
         content,
         outcome,
+        // A fill that runs is in use by itself, and what landed a moment ago is young.
+        lease: None,
         source: departed.source,
     }
 }

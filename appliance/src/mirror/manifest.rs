@@ -60,6 +60,17 @@ impl Mirror {
         reference: &Reference,
         deadline: Instant,
     ) -> Result<ManifestAnswer, Unserved> {
+        let answer = self.answer_for(repository, reference, deadline).await?;
+        self.0.cache.used(&answer.manifest.digest);
+        Ok(answer)
+    }
+
+    async fn answer_for(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+        deadline: Instant,
+    ) -> Result<ManifestAnswer, Unserved> {
         let (upstream, route) = self.rules().upstreams.route(repository)?;
         match reference {
             Reference::Digest(digest) => {

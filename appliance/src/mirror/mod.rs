@@ -128,6 +128,11 @@ impl Mirror {
         &self.0.budget
     }
 
+    /// Content has gone: what was known to be whole is found out again.
+    pub fn forget_whole(&self) {
+        self.0.gate.forget();
+    }
+
     pub fn cache(&self) -> &Cache {
         &self.0.cache
     }

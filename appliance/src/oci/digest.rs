@@ -29,7 +29,7 @@ impl Algorithm {
     }
 
     /// The byte that stands for the algorithm in [`Digest::key`]. On disk: never change one.
-    const fn tag(self) -> u8 {
+    pub(crate) const fn tag(self) -> u8 {
         match self {
             Self::Sha256 => 1,
             Self::Sha512 => 2,

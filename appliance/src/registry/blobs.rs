@@ -100,7 +100,11 @@ impl Registry {
                 .headers_mut()
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        *response.body_mut() = self.body(asked, answer.content, span)?;
+        let body = self.body(asked, answer.content, span)?;
+        *response.body_mut() = match answer.lease {
+            Some(lease) => body.holding(lease),
+            None => body,
+        };
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub(super) fn cache_options(config: &Config) -> CacheOptions {
         max_bytes: fixed(config.cache.max_bytes).map(Size::bytes),
         max_inodes: fixed(config.cache.max_inodes),
         stop: config.cache.stop.get(),
+        high: config.cache.high.get(),
+        policy: config.cache.policy,
         disk: Disk::real(),
     }
 }

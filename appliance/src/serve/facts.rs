@@ -14,11 +14,14 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::time::Instant;
 
-use super::{endpoints::Opened, status::status, upstreams::Made};
+use super::{collecting::told, endpoints::Opened, status::status, upstreams::Made};
 use crate::{
-    api::{ImageEntry, Images, Status},
+    api::{Collections, ImageEntry, Images, Status},
+    clock::Clock,
+    collector::Collector,
     config::{Config, Scope},
     console::{self, Readiness},
+    janitor::Supervisor,
     metrics::Metrics,
     mirror::{Completeness, Kept, Mirror},
     oci::{Image, Reference, UpstreamName},
@@ -40,6 +43,9 @@ pub(super) struct Facts {
     pub(super) site: Arc<ArcSwap<Site>>,
     pub(super) opened: Opened,
     pub(super) mirror: Mirror,
+    pub(super) collector: Collector,
+    pub(super) janitor: Supervisor,
+    pub(super) clock: Clock,
     pub(super) client: Client,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: Log,
@@ -69,16 +75,31 @@ impl console::Facts for Facts {
 
     fn images(&self) -> BoxFuture<'_, Result<Images, String>> {
         let (mirror, site) = (self.mirror.clone(), self.site.load_full());
+        let pins = mirror.cache().pins();
         async move {
             let listed = tokio::task::spawn_blocking(move || mirror.inventory()).await;
             let kept = listed
                 .map_err(|error| format!("list the images: {error}"))?
                 .map_err(|error| chain(&error))?;
-            let pins = &site.config.cache.pins;
-            let images = kept.into_iter().map(|image| entry(image, pins)).collect();
+            let site_pins = &site.config.cache.pins;
+            let by_people = pins.map_err(|error| chain(&error))?;
+            let default = &site.config.default_upstream;
+            let by_people = by_people
+                .iter()
+                .filter_map(|text| Image::parse(text, default, |_| true).ok());
+            let pins: Vec<Image> = site_pins.iter().cloned().chain(by_people).collect();
+            let images = kept.into_iter().map(|image| entry(image, &pins)).collect();
             Ok(Images { images })
         }
         .boxed()
+    }
+
+    fn collections(&self) -> Collections {
+        let now = self.clock.now();
+        let history = self.collector.history();
+        Collections {
+            collections: history.iter().map(|record| told(record, now)).collect(),
+        }
     }
 
     fn readiness(&self) -> Readiness {

@@ -6,6 +6,7 @@
 
 mod build;
 mod changes;
+mod collecting;
 mod endpoints;
 mod facts;
 mod hands;

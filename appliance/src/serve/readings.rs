@@ -61,6 +61,7 @@ impl Readings for Facts {
             manifests: stats.manifests,
             tags: stats.tags,
             bytes: stats.bytes,
+            inline_bytes: stats.inline_bytes,
             index_bytes: stats.index_bytes,
             partials: stats.partials,
             filling: stats.filling,

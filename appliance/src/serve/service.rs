@@ -15,6 +15,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     ServeError, build,
+    collecting::Collecting,
     endpoints::Opened,
     facts::{Facts, Site},
     hands::Hands,
@@ -51,6 +52,7 @@ pub(super) struct Service {
     cache: Cache,
     shutdown: Shutdown,
     serving: JoinHandle<()>,
+    collecting: Collecting,
     upkeep: JoinHandle<()>,
 }
 
@@ -72,10 +74,11 @@ impl Service {
         let pace = Pace::default();
         let made = upstreams::make(&config, &client, &[])?;
         let rules = upstreams::rules(&config, &made, &client, &opened, &pace);
-        let mirror = Mirror::new(rules, cache.clone(), budget, clock, metrics.clone());
+        let mirror = Mirror::new(rules, cache.clone(), budget, clock.clone(), metrics.clone());
         let listeners = listeners(&config)?;
         let bound = listeners.bound();
         let site = Arc::new(ArcSwap::from_pointee(Site { config, made }));
+        let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site);
         let reloader = Arc::new(Reloader {
             inputs,
             site: site.clone(),
@@ -90,6 +93,9 @@ impl Service {
             site,
             opened,
             mirror: mirror.clone(),
+            collector: collecting.collector.clone(),
+            janitor: collecting.janitor.clone(),
+            clock,
             client,
             metrics: metrics.clone(),
             log,
@@ -99,6 +105,7 @@ impl Service {
         let hands = Arc::new(Hands {
             mirror: mirror.clone(),
             reloader: reloader.clone(),
+            facts: facts.clone(),
         });
         let exposition = Arc::new(Exposition::new(metrics.clone(), facts.clone()));
         let house = House {
@@ -113,6 +120,7 @@ impl Service {
             reloader,
             shutdown,
             serving: tokio::spawn(serving),
+            collecting,
             upkeep: tokio::spawn(upkeep(cache.clone(), mirror)),
             cache,
         })
@@ -156,6 +164,7 @@ impl Service {
             () = hurry => tracing::warn!("stopped at once"),
         }
         self.upkeep.abort();
+        self.collecting.stop().await;
         self.cache.close().await;
     }
 }

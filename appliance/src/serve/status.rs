@@ -2,11 +2,16 @@
 
 use super::facts::Facts;
 use crate::{
-    api::{CacheStatus, EndpointState, EndpointStatus, Mode, RateLimit, Status, Traffic, UpstreamStatus},
+    api::{
+        CacheStatus, CollectorStatus, EndpointState, EndpointStatus, Mode, RateLimit, Status, Traffic,
+        UpstreamStatus,
+    },
     cache::{CacheStats, State},
+    collector::Ending,
     config::Config,
+    janitor::Activity,
     oci::UpstreamName,
-    source::Health,
+    source::{Health, chain},
     upstream,
 };
 
@@ -17,6 +22,16 @@ pub(super) fn status(facts: &Facts) -> Status {
     let mut reasons = Vec::new();
     if let State::PassThrough { why } = &cache.state {
         reasons.push(format!("nothing new is kept, content passes through: {why}"));
+    }
+    if let Ok(pressure) = facts.mirror.cache().pressure()
+        && pressure.worst() >= facts.site.load().config.cache.stop.get()
+    {
+        reasons.push(format!("there is no room, content passes through: {pressure}"));
+    }
+    if let Some(last) = facts.collector.history().last()
+        && let Ending::Short(why) | Ending::Failed(why) = &last.ending
+    {
+        reasons.push(format!("the last collection did not make enough room: {why}"));
     }
     for upstream in &upstreams {
         if upstream
@@ -48,8 +63,30 @@ pub(super) fn status(facts: &Facts) -> Status {
             wan_bytes: facts.client.usage().wan_bytes,
         },
         upstreams,
-        collector: None,
+        collector: Some(collector(facts)),
         alerts: Vec::new(),
+    }
+}
+
+fn collector(facts: &Facts) -> CollectorStatus {
+    let history = facts.collector.history();
+    let state = match facts.janitor.state().activity {
+        Activity::Idle => "idle".to_owned(),
+        Activity::Running(jobs) => jobs
+            .iter()
+            .map(|job| job.task.name())
+            .collect::<Vec<_>>()
+            .join(", "),
+        Activity::CircuitOpen { why, .. } => format!("removes nothing for now: {}", chain(&why)),
+        Activity::Stopped => "stopped".to_owned(),
+    };
+    CollectorStatus {
+        state,
+        last_run_seconds_ago: history
+            .last()
+            .and_then(|last| last.at.age(facts.clock.now()))
+            .map(|age| age.as_secs()),
+        freed_bytes: history.iter().map(|record| record.bytes).sum(),
     }
 }
 

@@ -44,6 +44,12 @@ impl Hold {
         self.0 == 0
     }
 
+    /// The other reasons.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

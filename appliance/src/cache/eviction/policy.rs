@@ -177,6 +177,21 @@ impl Policy {
         }
     }
 
+    /// The record of something that is here and of which nothing is remembered: it came at `created`, was of
+    /// use then, and never since.
+    pub fn unseen(&self, created: Timestamp) -> Record {
+        Record {
+            last: seconds(created),
+            frequency: Frequency::uses(1),
+            lane: Lane::Probation,
+            author: self.ranking.author(),
+            mark: match self.kind() {
+                Kind::Gdsf | Kind::Lru => 0,
+                Kind::S3Fifo => created.0.min(u64::MAX / 2),
+            },
+        }
+    }
+
     /// It was used.
     pub fn touch(&self, record: &mut Record, now: Timestamp) {
         match self.kind() {

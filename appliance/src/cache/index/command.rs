@@ -4,11 +4,16 @@
 //! row that cannot be decoded fails it without half of it done. Must not know: transactions, batches,
 //! files (but for their names, which it hands back to be unlinked).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use redb::ReadableTable;
 
 use crate::{
-    cache::boot::BootId,
+    cache::{
+        boot::BootId,
+        uses::{Uses, fingerprint},
+    },
     clock::Timestamp,
     oci::{Digest, Manifest, Repository, Tag},
 };
@@ -80,6 +85,19 @@ pub(crate) enum Command {
     Evict {
         digest: Digest,
     },
+    /// A person wants an image kept: its whole name. It need not be here.
+    Pin {
+        image: String,
+    },
+    Unpin {
+        image: String,
+    },
+    /// Units of content go, each whole or not at all. Their files are the caller's to remove, once this is
+    /// durable.
+    Retire {
+        units: Vec<Unit>,
+        guard: Guard,
+    },
     /// The blob's file is not what its row says. The writer looks again before it applies this: by then
     /// another file can lie there.
     Lost {
@@ -89,14 +107,60 @@ pub(crate) enum Command {
     },
 }
 
+/// What goes together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unit {
+    /// Tags that stand for it, each with the digest that it stood for: one that has moved since stays.
+    pub(crate) tags: Vec<(Vec<u8>, Digest)>,
+    /// What nobody else has.
+    pub(crate) freed: Vec<Digest>,
+}
+
+/// Looks at the last moment whether content is in demand. Between the plan and its execution a client may
+/// have asked for it.
+#[derive(Clone, Debug)]
+pub(crate) enum Guard {
+    Demand(Arc<Uses>),
+    /// A person wants it gone.
+    Nothing,
+}
+
+impl Guard {
+    fn forbids(&self, unit: &Unit, now: Timestamp) -> bool {
+        match self {
+            Self::Demand(uses) => {
+                let in_demand = |digest| uses.is_in_demand(fingerprint(digest), now);
+                unit.freed.iter().any(in_demand)
+            }
+            Self::Nothing => false,
+        }
+    }
+}
+
 /// What a command did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     Yes,
+    /// There was nothing to be done.
+    Nothing,
     /// It is in the index itself: a file of it is not needed.
     Redundant(Digest),
     /// Its file is to be unlinked once the transaction is durable.
     Unlisted(Digest),
+    /// What has gone.
+    Retired(Retired),
+}
+
+/// What was taken off the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Retired {
+    /// Of the units, by their numbers: those that were spared because somebody asked for them.
+    pub(crate) spared: Vec<usize>,
+    /// Blobs whose files are not listed any more, with their sizes in bytes.
+    pub(crate) files: Vec<(Digest, u64)>,
+    /// Pieces of content, and their bytes.
+    pub(crate) pieces: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Command {
@@ -225,16 +289,29 @@ impl Command {
                 return Ok(done);
             }
             Self::Evict { digest } | Self::Lost { digest, .. } => {
-                let row = blob(tables, digest)?;
-                remove_blob(tables, digest, row)?;
-                // Also those that could not be read.
-                tables.blobs.remove(digest.key())?;
-                tables.inline.remove(digest.key())?;
-                remove_prefix(&mut tables.shown, digest.key())?;
-                remove_prefix(&mut tables.manifests, digest.key())?;
+                let row = unlist(tables, digest)?;
                 if row.is_some_and(|row| row.place == Place::File) {
                     return Ok(Done::Unlisted(*digest));
                 }
+            }
+            Self::Pin { image } => {
+                tables.pins.insert(image.as_str(), now.0)?;
+            }
+            Self::Unpin { image } => {
+                if tables.pins.remove(image.as_str())?.is_none() {
+                    return Ok(Done::Nothing);
+                }
+            }
+            Self::Retire { units, guard } => {
+                let mut retired = Retired::default();
+                for (number, unit) in units.iter().enumerate() {
+                    if guard.forbids(unit, now) {
+                        retired.spared.push(number);
+                    } else {
+                        retire(tables, unit, &mut retired)?;
+                    }
+                }
+                return Ok(Done::Retired(retired));
             }
         }
         Ok(Done::Yes)
@@ -293,6 +370,46 @@ fn insert_file(
     add(tables, meta::FILE_BYTES, size)?;
     add(tables, meta::FILES, 1)?;
     Ok(Done::Yes)
+}
+
+fn retire(tables: &mut Writing<'_>, unit: &Unit, retired: &mut Retired) -> Result<(), Failure> {
+    for (key, digest) in &unit.tags {
+        let stands_for = tables
+            .tags
+            .get(key.as_slice())?
+            .and_then(|row| TagRow::decode(row.value()))
+            .map(|row| row.digest);
+        if stands_for == Some(*digest) {
+            tables.tags.remove(key.as_slice())?;
+        }
+    }
+    for digest in &unit.freed {
+        let Some(row) = unlist(tables, digest)? else {
+            continue;
+        };
+        retired.pieces += 1;
+        retired.bytes += row.size;
+        if row.place == Place::File {
+            retired.files.push((*digest, row.size));
+        }
+    }
+    Ok(())
+}
+
+/// Takes a blob off the list, with all that was shown of it; what its row was.
+fn unlist(tables: &mut Writing<'_>, digest: &Digest) -> Result<Option<BlobRow>, Failure> {
+    let row = blob(tables, digest)?;
+    match row {
+        Some(_) => remove_blob(tables, digest, row)?,
+        // One that could not be read, perhaps.
+        None => {
+            tables.blobs.remove(digest.key())?;
+            tables.inline.remove(digest.key())?;
+        }
+    }
+    remove_prefix(&mut tables.shown, digest.key())?;
+    remove_prefix(&mut tables.manifests, digest.key())?;
+    Ok(row)
 }
 
 /// Removes a blob's row and inline bytes, and takes it out of the sums.

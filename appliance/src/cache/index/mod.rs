@@ -49,7 +49,7 @@ use tokio::sync::Notify;
 
 use crate::{clock::Clock, source::chain};
 
-pub(crate) use command::{Command, Done};
+pub(crate) use command::{Command, Done, Guard, Unit};
 pub(crate) use fresh::{Kept, Refresh};
 pub(crate) use queue::Outcome;
 pub(crate) use read::{Found, Sums, Wrong};

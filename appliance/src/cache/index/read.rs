@@ -12,9 +12,10 @@ use crate::{
     cache::{
         content::{ImageRow, ReferrersRecord, TagRecord},
         error::CacheError,
+        uses::KeyPrefix,
     },
     clock::Timestamp,
-    oci::{Digest, Manifest, Repository, Tag},
+    oci::{Digest, Links, Manifest, Repository, Tag, UpstreamName},
 };
 
 use super::{
@@ -270,6 +271,101 @@ impl Index {
         })
     }
 
+    /// What the next manifests after a key name; the key of the last, if there can be more. Each manifest
+    /// comes once, with the first repository that has it.
+    pub(crate) fn links_after(
+        &self,
+        after: Option<&[u8]>,
+    ) -> Result<(Vec<Linked>, Option<Vec<u8>>), CacheError> {
+        self.read("read the manifests", &"", |index| {
+            let mut piece: Vec<Linked> = Vec::new();
+            let mut bytes = 0;
+            let lower = after.map_or(Bound::Unbounded, Bound::Excluded);
+            for row in index.manifests()?.range::<&[u8]>((lower, Bound::Unbounded))? {
+                let row = row?;
+                let key = row.0.value();
+                let (digest, id) = split_shown_key(key)?;
+                if piece.last().is_some_and(|last| last.digest == digest) {
+                    continue;
+                }
+                // One that cannot be read names nothing; whoever asks for it will see.
+                let content = index.inline()?.get(digest.key())?;
+                let links = match &content {
+                    Some(content) => {
+                        bytes += content.value().len();
+                        Links::of(content.value()).unwrap_or_default()
+                    }
+                    None => Links::default(),
+                };
+                piece.push(Linked {
+                    digest,
+                    upstream: index.name(id)?.upstream,
+                    links,
+                });
+                if bytes > PIECE_BYTES || piece.len() == PIECE {
+                    // What follows of the same manifest is passed over.
+                    let end = prefix_end(digest.key());
+                    return Ok((piece, end));
+                }
+            }
+            Ok((piece, None))
+        })
+    }
+
+    /// The keys of all tags, with what each stands for, in pieces.
+    pub(crate) fn tag_keys(&self) -> Result<Vec<(Digest, Vec<u8>)>, CacheError> {
+        let mut keys = Vec::new();
+        let mut after = None;
+        loop {
+            let (piece, last) = self.read("list the tags", &"", |index| {
+                let mut piece = Vec::new();
+                let last = for_piece(&index.tags()?, after.as_deref(), |key, value| {
+                    piece.push((tag_row(value)?.digest, key.to_vec()));
+                    Ok(())
+                })?;
+                Ok((piece, last))
+            })?;
+            keys.extend(piece);
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok(keys),
+            }
+        }
+    }
+
+    /// The blobs whose keys begin so, as far as they are still here.
+    pub(crate) fn digests_of(&self, prefixes: &[KeyPrefix]) -> Result<Vec<Option<Digest>>, CacheError> {
+        self.read("find the blobs", &"", |index| {
+            let blobs = index.blobs()?;
+            let mut digests = Vec::with_capacity(prefixes.len());
+            for prefix in prefixes {
+                let mut rows =
+                    blobs.range::<&[u8]>((Bound::Included(prefix.as_slice()), Bound::Unbounded))?;
+                let digest = match rows.next() {
+                    Some(row) => Digest::from_key(row?.0.value()),
+                    None => None,
+                };
+                digests.push(digest.filter(|digest| digest.key().starts_with(prefix)));
+            }
+            Ok(digests)
+        })
+    }
+
+    /// What people want kept. An index of before there were pins has none.
+    pub(crate) fn pins(&self) -> Result<Vec<String>, CacheError> {
+        self.read("list the pins", &"", |index| {
+            let pins = match index.pins() {
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                pins => pins?,
+            };
+            let mut all = Vec::new();
+            for row in pins.iter()? {
+                all.push(row?.0.value().to_owned());
+            }
+            Ok(all)
+        })
+    }
+
     /// All fills. There are as many as blobs arrive at once, and those that were left.
     pub(crate) fn fills(&self) -> Result<Vec<Listed>, CacheError> {
         self.read("list the fills", &"", |index| {
@@ -322,8 +418,18 @@ impl Index {
     }
 }
 
-/// How many rows of a long list are read in one snapshot.
+/// What a manifest names.
+#[derive(Debug)]
+pub(crate) struct Linked {
+    pub(crate) digest: Digest,
+    /// Whence it came first.
+    pub(crate) upstream: UpstreamName,
+    pub(crate) links: Links,
+}
+
+/// How many rows of a long list are read in one snapshot, and about how many bytes of manifests.
 const PIECE: usize = 1024;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Visits the rows after a key, as many as one snapshot should. The last key, if there can be more.
 fn for_piece(
@@ -344,6 +450,13 @@ fn for_piece(
 
 fn tag_row(bytes: &[u8]) -> Result<TagRow, Failure> {
     TagRow::decode(bytes).ok_or(Failure::Decode("a tag's row"))
+}
+
+fn split_shown_key(key: &[u8]) -> Result<(Digest, RepositoryId), Failure> {
+    let parts = key
+        .split_last_chunk::<4>()
+        .and_then(|(digest, id)| Some((Digest::from_key(digest)?, RepositoryId(u32::from_be_bytes(*id)))));
+    parts.ok_or(Failure::Decode("a manifest's key"))
 }
 
 fn split_tag_key(key: &[u8]) -> Result<(RepositoryId, Tag), Failure> {

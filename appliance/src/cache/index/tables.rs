@@ -35,6 +35,9 @@ const REFERRERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("refer
 /// Digest → [`super::rows::FillRow`].
 const FILLS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("fills");
 
+/// What people want kept, as `upstream/path:tag` or `upstream/path@digest` → since when.
+const PINS: TableDefinition<'_, &str, u64> = TableDefinition::new("pins");
+
 /// The names in the table of numbers.
 pub(crate) mod meta {
     /// The schema's version.
@@ -63,6 +66,7 @@ pub(crate) struct Writing<'t> {
     pub(crate) tags: Table<'t, Bytes, Bytes>,
     pub(crate) referrers: Table<'t, Bytes, Bytes>,
     pub(crate) fills: Table<'t, Bytes, Bytes>,
+    pub(crate) pins: Table<'t, &'static str, u64>,
 }
 
 impl<'t> Writing<'t> {
@@ -79,6 +83,7 @@ impl<'t> Writing<'t> {
             tags: transaction.open_table(TAGS)?,
             referrers: transaction.open_table(REFERRERS)?,
             fills: transaction.open_table(FILLS)?,
+            pins: transaction.open_table(PINS)?,
         })
     }
 }
@@ -107,6 +112,7 @@ reading! {
     tags: TAGS, Bytes, Bytes;
     referrers: REFERRERS, Bytes, Bytes;
     fills: FILLS, Bytes, Bytes;
+    pins: PINS, &'static str, u64;
 }
 
 /// A repository's number in the index.

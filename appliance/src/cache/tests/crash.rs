@@ -272,7 +272,14 @@ async fn a_corrupt_index_is_set_aside_and_the_blobs_are_adopted() {
         let names = names(&bed.dir);
         assert_eq!(
             names,
-            ["blobs", "fill", "index.redb", "index.redb.corrupt-5", "lock"]
+            [
+                "blobs",
+                "fill",
+                "index.redb",
+                "index.redb.corrupt-5",
+                "lock",
+                "uses.log"
+            ]
         );
         fill(&cache, &name, &bytes).await.expect("published");
         assert_eq!(seen(&cache, &name, &digest(&bytes)), Some(bytes.to_vec()));
@@ -400,7 +407,10 @@ async fn an_index_of_a_newer_program_is_left_alone() {
         text.contains("schema is 99") && text.contains("index.redb"),
         "{text}"
     );
-    assert_eq!(names(&bed.dir), ["blobs", "fill", "index.redb", "lock"]);
+    assert_eq!(
+        names(&bed.dir),
+        ["blobs", "fill", "index.redb", "lock", "uses.log"]
+    );
     let database = Database::open(&index).expect("opened");
     let meta = database
         .begin_read()

@@ -78,6 +78,18 @@ impl Server {
         serde_json::from_slice(&body).map_err(ClientError::Json)
     }
 
+    /// Sends a document and gets one back.
+    pub(super) async fn change<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(document).map_err(ClientError::Json)?;
+        let answer = self.send(Method::POST, path, body.into()).await?;
+        let body = whole(answer.into_body()).await?;
+        serde_json::from_slice(&body).map_err(ClientError::Json)
+    }
+
     /// Sends a document and gets lines back, as they come.
     pub(super) async fn post(&self, path: &str, document: &impl Serialize) -> Result<Lines, ClientError> {
         let body = serde_json::to_vec(document).map_err(ClientError::Json)?;

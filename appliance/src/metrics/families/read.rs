@@ -79,7 +79,7 @@ fn pool(pool: PoolUsage) -> [Single; 6] {
     ]
 }
 
-fn held(cache: &CacheReading) -> [Single; 13] {
+fn held(cache: &CacheReading) -> [Single; 14] {
     let writable = u64::from(cache.storing == Storing::Kept);
     [
         (
@@ -112,6 +112,12 @@ fn held(cache: &CacheReading) -> [Single; 13] {
             "Bytes of content that the cache holds",
             Gauge,
             cache.bytes,
+        ),
+        (
+            "larder_cache_inline_bytes",
+            "Of them, in the index",
+            Gauge,
+            cache.inline_bytes,
         ),
         (
             "larder_cache_index_bytes",

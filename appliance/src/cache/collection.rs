@@ -1,0 +1,307 @@
+//! Making room: a plan of what goes, carried out in the index piece by piece.
+//!
+//! Promises: what is taken off the list goes in units, so that what stays listed stays whole; content that
+//! somebody asked for since the plan was made stays; each piece is one durable transaction of bounded length.
+//! The files are handed to the caller, who has them removed: until then they are files that nobody lists, which
+//! a crash leaves to the next scan. Must not know: why there has to be room, who removes files.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    admission::Doom,
+    cache::{Cache, Inner},
+    census::{self, Census, Terms},
+    error::{CacheError, Kind},
+    eviction::{Amount, Exchange, Outcome, Plan, Step},
+    index::{Command, Done, Guard, Unit},
+    pressure::Pressure,
+};
+use crate::oci::{Digest, Image};
+
+const OPERATION: &str = "make room";
+
+/// Pieces of content in one transaction, about: some ten milliseconds of the writer.
+const BATCH: usize = 512;
+
+/// A plan that is being carried out.
+pub struct Collection {
+    inner: Arc<Inner>,
+    // Away while a piece is prepared on a thread that may block.
+    work: Option<Box<Work>>,
+}
+
+struct Work {
+    plan: Plan,
+    census: Census,
+    /// Second chances that the live records have been told of.
+    told: usize,
+}
+
+impl Cache {
+    /// Takes an image off the list: its tags, and all that no other image needs. Its files are to be removed.
+    pub async fn retire(&self, root: &Digest) -> Result<Taken, CacheError> {
+        let (inner, root) = (self.inner.clone(), *root);
+        let found = tokio::task::spawn_blocking(move || census::exclusive(&inner, &root));
+        match found.await.map_err(panicked)?? {
+            // A person says so: whoever asked for it lately does not matter.
+            Some(unit) => carry_out(&self.inner, vec![unit], Guard::Nothing)
+                .await
+                .map(|(taken, _)| taken),
+            None => Ok(Taken::default()),
+        }
+    }
+
+    /// An image is to be kept, from now on and when it comes.
+    pub async fn pin(&self, image: &Image) -> Result<(), CacheError> {
+        let command = Command::Pin {
+            image: image.to_string(),
+        };
+        let asked = self.inner.index.ask(command).await;
+        asked.map(|_| ()).map_err(|error| error.during("pin", image))
+    }
+
+    /// It may go again. Whether it was pinned.
+    pub async fn unpin(&self, image: &Image) -> Result<bool, CacheError> {
+        let command = Command::Unpin {
+            image: image.to_string(),
+        };
+        let asked = self.inner.index.ask(command).await;
+        asked
+            .map(|done| done != Done::Nothing)
+            .map_err(|error| error.during("unpin", image))
+    }
+
+    /// All pins, by their images' whole names.
+    pub fn pins(&self) -> Result<Vec<String>, CacheError> {
+        self.inner.index.pins()
+    }
+}
+
+/// Takes units off the list. Also the numbers of those that were spared.
+async fn carry_out(inner: &Inner, units: Vec<Unit>, guard: Guard) -> Result<(Taken, Vec<usize>), CacheError> {
+    // Before they are off the list: a fill that began in between would lose its file.
+    let mut dooms = HashMap::new();
+    for digest in units.iter().flat_map(|unit| &unit.freed) {
+        if let Some(doom) = inner.admission.doom(digest) {
+            dooms.insert(*digest, doom);
+        }
+    }
+    let count = units.len();
+    let mut spared = Vec::new();
+    let mut going = Vec::new();
+    for (number, unit) in units.into_iter().enumerate() {
+        if unit.freed.iter().all(|digest| dooms.contains_key(digest)) {
+            going.push(unit);
+        } else {
+            spared.push(number);
+            going.push(Unit::default());
+        }
+    }
+    let command = Command::Retire { units: going, guard };
+    let asked = inner.index.ask(command).await;
+    let Done::Retired(retired) = asked.map_err(|error| error.during(OPERATION, &""))? else {
+        return Ok((Taken::default(), spared));
+    };
+    spared.extend(retired.spared);
+    let taken = Taken {
+        units: (count - spared.len()) as u64,
+        spared: spared.len() as u64,
+        pieces: retired.pieces,
+        bytes: retired.bytes,
+        files: retired
+            .files
+            .into_iter()
+            .filter_map(|(digest, size)| {
+                let doom = dooms.remove(&digest)?;
+                Some(Condemned { doom, size })
+            })
+            .collect(),
+    };
+    Ok((taken, spared))
+}
+
+/// What one piece took.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Images and loose blobs.
+    pub units: u64,
+    /// Units that stay after all: somebody asked for them.
+    pub spared: u64,
+    /// Pieces of content.
+    pub pieces: u64,
+    /// In bytes.
+    pub bytes: u64,
+    /// Whose files are to be removed.
+    pub files: Vec<Condemned>,
+}
+
+/// A blob that is not listed any more and whose file is still there. Until this is dropped nobody fills it anew.
+#[derive(Debug)]
+pub struct Condemned {
+    doom: Doom,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl Condemned {
+    pub fn digest(&self) -> &Digest {
+        self.doom.digest()
+    }
+}
+
+impl Cache {
+    /// The largest blob that found no room since the last call, in bytes.
+    pub fn take_wanted(&self) -> u64 {
+        self.inner.admission.take_wanted()
+    }
+
+    /// Whether a blob found no room since [`Cache::take_wanted`].
+    pub fn is_room_wanted(&self) -> bool {
+        self.inner.admission.is_wanted()
+    }
+
+    /// How full it is.
+    pub fn pressure(&self) -> Result<Pressure, CacheError> {
+        self.inner.pressure()
+    }
+
+    /// Plans what goes so that `goal` is freed; nothing is done yet.
+    pub async fn plan(&self, terms: Terms, goal: Amount) -> Result<Collection, CacheError> {
+        let inner = self.inner.clone();
+        let planned = tokio::task::spawn_blocking(move || {
+            let now = inner.clock.now();
+            inner.uses.watch();
+            let exchange = Exchange::of(inner.pressure()?.capacity());
+            let (census, catalog) = census::count(&inner, &terms, now)?;
+            // What was remembered of content that is not here any more is of no use.
+            inner.uses.sweep(&census.names.sorted());
+            let plan = Plan::new(catalog, inner.uses.ranking(), exchange, goal, now);
+            Ok(Collection {
+                work: Some(Box::new(Work {
+                    plan,
+                    census,
+                    told: 0,
+                })),
+                inner,
+            })
+        });
+        planned.await.unwrap_or_else(|error| Err(panicked(error)))
+    }
+}
+
+fn panicked(error: tokio::task::JoinError) -> CacheError {
+    CacheError::new(OPERATION, &"", Kind::Io, error)
+}
+
+impl Inner {
+    pub(super) fn pressure(&self) -> Result<Pressure, CacheError> {
+        let space = self
+            .disk
+            .space(&self.layout.dir)
+            .map_err(|error| CacheError::io("ask for the room of", &self.layout.dir.display(), error))?;
+        let sums = self.index.sums()?;
+        Ok(Pressure::of(
+            space,
+            &sums,
+            self.admission.promised(),
+            self.max_bytes,
+            self.max_inodes,
+        ))
+    }
+}
+
+impl Collection {
+    /// Takes the next units off the list. `None` when the goal is met or nothing more can go.
+    pub async fn advance(&mut self) -> Result<Option<Taken>, CacheError> {
+        let Some(mut work) = self.work.take() else {
+            return Ok(None);
+        };
+        let inner = self.inner.clone();
+        let prepared = tokio::task::spawn_blocking(move || {
+            let piece = work.next_piece();
+            let units = work.units(&inner, &piece);
+            (work, piece, units)
+        });
+        let (work, piece, units) = prepared.await.map_err(panicked)?;
+        let units = units?;
+        if piece.is_empty() {
+            self.work = Some(work);
+            return Ok(None);
+        }
+        let (taken, spared) = carry_out(&self.inner, units, Guard::Demand(self.inner.uses.clone())).await?;
+        let mut work = work;
+        for (number, step) in piece.iter().enumerate() {
+            if spared.contains(&number) {
+                // Something else has to go in its place.
+                work.plan.more(step.frees);
+                continue;
+            }
+            for member in &step.freed {
+                self.inner.uses.evicted(work.census.names.get(*member), step.rank);
+            }
+        }
+        self.work = Some(work);
+        Ok(Some(taken))
+    }
+
+    /// What would go, without any of it going: units, pieces and what they free. Uses the plan up.
+    pub async fn rehearse(mut self) -> Result<(u64, u64, Amount, Outcome), CacheError> {
+        let Some(mut work) = self.work.take() else {
+            return Ok((0, 0, Amount::NOTHING, Outcome::Met));
+        };
+        let rehearsed = tokio::task::spawn_blocking(move || {
+            let (mut units, mut pieces) = (0, 0);
+            for step in work.plan.by_ref() {
+                units += 1;
+                pieces += step.freed.len() as u64;
+            }
+            (units, pieces, work.plan.freed(), work.plan.outcome())
+        });
+        rehearsed.await.map_err(panicked)
+    }
+
+    /// How the plan stands.
+    pub fn outcome(&self) -> Outcome {
+        self.work
+            .as_ref()
+            .map_or(Outcome::Open, |work| work.plan.outcome())
+    }
+
+    /// Asks for more: what was freed turned out not to be enough.
+    pub fn more(&mut self, more: Amount) {
+        if let Some(work) = &mut self.work {
+            work.plan.more(more);
+        }
+    }
+}
+
+impl Drop for Collection {
+    fn drop(&mut self) {
+        self.inner.uses.unwatch();
+    }
+}
+
+impl Work {
+    fn next_piece(&mut self) -> Vec<Step> {
+        let mut piece = Vec::new();
+        let mut members = 0;
+        while members < BATCH {
+            let Some(step) = self.plan.next() else { break };
+            members += step.freed.len().max(1);
+            piece.push(step);
+        }
+        piece
+    }
+
+    /// What the steps mean in the index, after the live records were told of the second chances.
+    fn units(&mut self, inner: &Inner, piece: &[Step]) -> Result<Vec<Unit>, CacheError> {
+        for member in &self.plan.spared()[self.told..] {
+            inner.uses.spared(self.census.names.get(*member));
+        }
+        self.told = self.plan.spared().len();
+        piece
+            .iter()
+            .map(|step| self.census.unit(inner, &step.roots, &step.freed))
+            .collect()
+    }
+}

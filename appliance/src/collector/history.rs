@@ -1,0 +1,163 @@
+//! The last collections, also those of earlier processes.
+//!
+//! A file of one line of JSON each, to which is appended. Promises: what cannot be read is left out; a disk
+//! that refuses costs the history of this time, never a collection. Must not know: what records mean.
+
+use std::{
+    collections::VecDeque,
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use super::record::Record;
+
+/// Records that are told.
+const KEPT: usize = 100;
+
+/// Lines in the file before it is written anew: 60 KiB.
+const LINES: usize = 200;
+
+pub(super) struct History {
+    path: PathBuf,
+    lines: usize,
+    records: VecDeque<Record>,
+}
+
+impl History {
+    pub(super) fn read(path: PathBuf) -> Self {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut records = VecDeque::new();
+        for line in text.lines() {
+            if let Ok(record) = serde_json::from_str(line) {
+                push(&mut records, record);
+            }
+        }
+        Self {
+            path,
+            lines: text.lines().count(),
+            records,
+        }
+    }
+
+    /// The latest last.
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.records.iter().cloned().collect()
+    }
+
+    /// Adds a collection, unless it did nothing for the same reason as the one before.
+    pub(super) fn add(&mut self, record: &Record) {
+        let idle = record.pieces == 0 && record.files == 0;
+        if idle
+            && self
+                .records
+                .back()
+                .is_some_and(|last| last.ending == record.ending)
+        {
+            return;
+        }
+        push(&mut self.records, record.clone());
+        self.lines += 1;
+        let written = if self.lines > LINES {
+            self.rewrite()
+        } else {
+            self.append(record)
+        };
+        if let Err(error) = written {
+            tracing::debug!(path = %self.path.display(), %error, "a collection is not in the history");
+        }
+    }
+
+    fn append(&self, record: &Record) -> io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        file.write_all(line(record).as_bytes())
+    }
+
+    fn rewrite(&mut self) -> io::Result<()> {
+        let new = self.path.with_extension("new");
+        let text: String = self.records.iter().map(line).collect();
+        let written = File::create(&new)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|()| std::fs::rename(&new, &self.path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&new);
+        }
+        self.lines = self.records.len();
+        written
+    }
+}
+
+fn line(record: &Record) -> String {
+    // Numbers and texts: it cannot fail.
+    serde_json::to_string(record).unwrap_or_default() + "\n"
+}
+
+fn push(records: &mut VecDeque<Record>, record: Record) {
+    if records.len() == KEPT {
+        records.pop_front();
+    }
+    records.push_back(record);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        collector::{Ending, Why},
+    };
+
+    fn record(at: u64) -> Record {
+        Record {
+            at: Timestamp(at),
+            took: 1,
+            why: Why::Asked,
+            goal_bytes: 0,
+            goal_inodes: 0,
+            units: 0,
+            spared: 0,
+            pieces: 1,
+            bytes: 0,
+            files: 0,
+            before: 900,
+            after: 800,
+            ending: Ending::Short("all of it is pinned".to_owned()),
+        }
+    }
+
+    #[test]
+    fn what_does_nothing_again_and_again_is_said_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut history = History::read(folder.path().join("collections.log"));
+        for at in 0..5 {
+            history.add(&Record {
+                pieces: 0,
+                ..record(at)
+            });
+        }
+        assert_eq!(history.records().len(), 1);
+        history.add(&Record {
+            pieces: 0,
+            ending: Ending::Done,
+            ..record(9)
+        });
+        assert_eq!(history.records().len(), 2);
+    }
+
+    #[test]
+    fn the_latest_are_kept_over_a_restart_and_the_file_stays_short() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("collections.log");
+        let mut history = History::read(path.clone());
+        for at in 0..2500 {
+            history.add(&record(at));
+        }
+        let again = History::read(path.clone()).records();
+        assert_eq!(again, history.records());
+        assert_eq!((again.len(), again.last()), (KEPT, Some(&record(2499))));
+        let lines = std::fs::read_to_string(&path).expect("read").lines().count();
+        assert!(lines <= LINES + KEPT, "{lines}");
+        std::fs::write(&path, "nonsense\n{\"at\":1}\n").expect("written");
+        assert!(History::read(path).records().is_empty());
+    }
+}

@@ -1,0 +1,297 @@
+//! One collection.
+//!
+//! Promises: see [`super`]; between two pieces the index's writer is left to others, in the background for so
+//! long that it is held for a fiftieth of the time at most.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    hands::{Hands, Unable},
+    record::{Ending, Record, Why},
+    task::Settings,
+};
+use crate::{
+    cache::{
+        Cache, Condemned, Pressure, Terms,
+        eviction::{Amount, Outcome},
+    },
+    oci::Digest,
+    source::chain,
+};
+
+/// In need the grace is so many times shorter: a pull of an image that takes longer is asking for its parts,
+/// and what is asked for is in use.
+const NEED: u32 = 12;
+
+/// In the background the index's writer is left alone for this many times as long as it was held: 2 %.
+const REST: u32 = 49;
+
+/// Passes of one collection: clients may fill as fast as it frees.
+const PASSES: u32 = 20;
+
+/// So many passes in a row that free nothing that the disk can see are enough.
+const VAIN_PASSES: u32 = 2;
+
+/// What a collection is to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Task {
+    pub(super) why: Why,
+    pub(super) mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Earnest,
+    Rehearsal,
+}
+
+/// The means of a collection.
+pub(super) struct Run<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) hands: &'a dyn Hands,
+    pub(super) settings: &'a Settings,
+    /// Files that an earlier collection could not remove.
+    pub(super) condemned: &'a mut Vec<Condemned>,
+}
+
+/// What came of it.
+struct Sum {
+    units: u64,
+    spared: u64,
+    pieces: u64,
+    bytes: u64,
+    files: u64,
+}
+
+/// Why it ended before its time.
+enum Stop {
+    Hands(Unable),
+    Cache(crate::cache::CacheError),
+}
+
+impl From<crate::cache::CacheError> for Stop {
+    fn from(error: crate::cache::CacheError) -> Self {
+        Self::Cache(error)
+    }
+}
+
+impl Run<'_> {
+    /// Does it. Also says when it is worth trying again, if the hands said so.
+    pub(super) async fn collect(&mut self, task: Task) -> (Record, Option<Instant>) {
+        let at = self.settings.clock.now();
+        let began = Instant::now();
+        let mut sum = Sum {
+            units: 0,
+            spared: 0,
+            pieces: 0,
+            bytes: 0,
+            files: 0,
+        };
+        let before = self.cache.pressure();
+        let goal = before.as_ref().map_or(Amount::NOTHING, |pressure| {
+            self.goal(pressure, self.cache.take_wanted())
+        });
+        let ended = match &before {
+            Ok(_) => self.pursue(task, goal, &mut sum).await,
+            Err(error) => Ok(Ending::Failed(chain(error))),
+        };
+        let (ending, retry_at) = match ended {
+            Ok(ending) => (ending, None),
+            Err(Stop::Hands(unable)) => (Ending::Failed(unable.why), unable.retry_at),
+            Err(Stop::Cache(error)) => (Ending::Failed(chain(&error)), None),
+        };
+        let thousandths = |pressure: &Pressure| (pressure.worst() * 1000.0).round() as u32;
+        let before = before.as_ref().map_or(0, thousandths);
+        let record = Record {
+            at,
+            took: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            why: task.why,
+            goal_bytes: goal.bytes,
+            goal_inodes: goal.inodes,
+            units: sum.units,
+            spared: sum.spared,
+            pieces: sum.pieces,
+            bytes: sum.bytes,
+            files: sum.files,
+            before,
+            after: self.cache.pressure().as_ref().map_or(before, thousandths),
+            ending,
+        };
+        (record, retry_at)
+    }
+
+    /// What has to go: down to the low mark, and so that what found no room would find it.
+    fn goal(&self, pressure: &Pressure, wanted: u64) -> Amount {
+        let mut goal = pressure.above(self.settings.low);
+        let capacity = pressure.capacity().0.bytes as f64;
+        // What is larger than the whole cache is not to be made room for.
+        if wanted > 0 && wanted as f64 <= capacity * self.settings.low {
+            let part = self.settings.stop - wanted as f64 / capacity;
+            goal.bytes = goal.bytes.max(pressure.above(part.max(0.0)).bytes);
+        }
+        goal
+    }
+
+    async fn pursue(&mut self, task: Task, goal: Amount, sum: &mut Sum) -> Result<Ending, Stop> {
+        if task.mode == Mode::Earnest {
+            self.remove_condemned(sum).await?;
+        }
+        let (mut goal, mut vain) = (goal, 0);
+        for _ in 0..PASSES {
+            if goal == Amount::NOTHING {
+                break;
+            }
+            let before = self.cache.pressure()?;
+            let (freed, ended) = self.pass(task, goal, sum).await?;
+            if let Some(ending) = ended {
+                return Ok(ending);
+            }
+            let after = self.cache.pressure()?;
+            if after.worst() <= self.settings.high {
+                break;
+            }
+            // Others fill while this one frees; what it freed and the disk still counts is another matter.
+            vain = if is_vain(freed, &before, &after) {
+                vain + 1
+            } else {
+                0
+            };
+            if vain == VAIN_PASSES {
+                return Ok(Ending::Short(format!(
+                    "{} bytes in {} files were removed and are not free: {after}; something else uses the disk",
+                    sum.bytes, sum.files
+                )));
+            }
+            goal = after.above(self.settings.low);
+        }
+        Ok(Ending::Done)
+    }
+
+    /// One plan after the other, with less and less grace. Also the ending, if there is nothing more to do.
+    async fn pass(
+        &mut self,
+        task: Task,
+        goal: Amount,
+        sum: &mut Sum,
+    ) -> Result<(Amount, Option<Ending>), Stop> {
+        let mut freed = Amount::NOTHING;
+        let mut verdict = String::new();
+        for grace in [self.settings.grace, self.settings.grace / NEED] {
+            let mut collection = self.cache.plan(self.terms(grace), goal.less(freed)).await?;
+            if task.mode == Mode::Rehearsal {
+                let (units, pieces, freed, outcome) = collection.rehearse().await?;
+                (sum.units, sum.pieces, sum.bytes, sum.files) = (units, pieces, freed.bytes, freed.inodes);
+                let ending = match outcome {
+                    Outcome::Short(verdict) => Ending::Short(verdict.to_string()),
+                    Outcome::Met | Outcome::Open => Ending::Rehearsed,
+                };
+                return Ok((freed, Some(ending)));
+            }
+            freed += self.carry_out(&mut collection, task, sum).await?;
+            match collection.outcome() {
+                Outcome::Short(short) => verdict = short.to_string(),
+                Outcome::Met | Outcome::Open => return Ok((freed, None)),
+            }
+            // What can wait does not touch what is so young.
+            if !task.why.is_urgent() {
+                break;
+            }
+        }
+        Ok((freed, Some(Ending::Short(verdict))))
+    }
+
+    async fn carry_out(
+        &mut self,
+        collection: &mut crate::cache::Collection,
+        task: Task,
+        sum: &mut Sum,
+    ) -> Result<Amount, Stop> {
+        let mut freed = Amount::NOTHING;
+        loop {
+            let began = Instant::now();
+            let Some(taken) = collection.advance().await? else {
+                return Ok(freed);
+            };
+            let held = began.elapsed();
+            sum.units += taken.units;
+            sum.spared += taken.spared;
+            sum.pieces += taken.pieces;
+            sum.bytes += taken.bytes;
+            freed += Amount::new(taken.bytes, taken.files.len() as u64);
+            self.condemned.extend(taken.files);
+            self.remove_condemned(sum).await?;
+            if !task.why.is_urgent() {
+                tokio::time::sleep(held * REST).await;
+            }
+        }
+    }
+
+    /// Removes what is off the list. What cannot be removed now stays condemned for the next time.
+    async fn remove_condemned(&mut self, sum: &mut Sum) -> Result<(), Stop> {
+        if self.condemned.is_empty() {
+            return Ok(());
+        }
+        let digests: Vec<Digest> = self.condemned.iter().map(|one| *one.digest()).collect();
+        match self.hands.remove(digests).await {
+            Ok(removed) => {
+                self.condemned.clear();
+                sum.files += removed.files;
+                for kept in &removed.kept {
+                    tracing::warn!(why = %kept, "a file that is not listed any more cannot be removed");
+                }
+                Ok(())
+            }
+            Err(unable) => Err(Stop::Hands(unable)),
+        }
+    }
+
+    fn terms(&self, grace: Duration) -> Terms {
+        Terms {
+            pinned: (self.settings.pinned)(),
+            grace,
+            cost: self.settings.cost,
+        }
+    }
+}
+
+/// Whether more than half of what was freed is not free: what is on the disk and is not the cache's has grown by
+/// as much.
+fn is_vain(freed: Amount, before: &Pressure, after: &Pressure) -> bool {
+    let foreign = |pressure: &Pressure| {
+        Amount::new(
+            pressure.disk_bytes.used.saturating_sub(pressure.own_bytes.used),
+            pressure.disk_inodes.used.saturating_sub(pressure.own_inodes.used),
+        )
+    };
+    let grown = foreign(after).less(foreign(before));
+    freed == Amount::NOTHING
+        || freed.bytes > 0 && grown.bytes > freed.bytes / 2
+        || freed.inodes > 0 && grown.inodes > freed.inodes / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Level;
+
+    fn pressure(own: u64, disk: u64) -> Pressure {
+        let level = |used| Level { used, limit: 1000 };
+        Pressure {
+            own_bytes: level(own),
+            disk_bytes: level(disk),
+            ..Pressure::default()
+        }
+    }
+
+    #[test]
+    fn what_clients_fill_meanwhile_is_not_what_was_in_vain() {
+        let freed = Amount::new(100, 0);
+        let before = pressure(500, 900);
+        assert!(!is_vain(freed, &before, &pressure(400, 800)), "as it should be");
+        assert!(!is_vain(freed, &before, &pressure(480, 880)), "80 came meanwhile");
+        assert!(is_vain(freed, &before, &pressure(400, 900)), "nothing is free");
+        assert!(is_vain(Amount::NOTHING, &before, &before), "nothing was done");
+    }
+}

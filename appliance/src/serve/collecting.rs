@@ -1,0 +1,176 @@
+//! The collector of this box: its means, and its words.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::task::JoinHandle;
+
+use super::facts::Site;
+use crate::{
+    api,
+    cache::{Cache, Disk, eviction::Cost},
+    clock::{Clock, Timestamp},
+    collector::{Collector, Ending, Hands, Record, Removed, Settings, Unable},
+    config::{Config, TimeOfDay, Window},
+    janitor::{Program, Settings as JanitorSettings, Starts, Supervisor, Thread},
+    mirror::Mirror,
+    oci::{Digest, Image, Reference, UpstreamName},
+    source::chain,
+};
+
+/// Removing files by the janitor's worker.
+struct Worker(Supervisor);
+
+impl Hands for Worker {
+    fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        async move {
+            match self.0.unlink(files).await {
+                Ok(unlinked) => Ok(Removed {
+                    files: unlinked.files,
+                    bytes: unlinked.bytes,
+                    kept: unlinked
+                        .kept
+                        .iter()
+                        .map(|(name, why)| format!("{name}: {why}"))
+                        .collect(),
+                }),
+                Err(error) => Err(Unable {
+                    why: chain(&error),
+                    retry_at: error.retry_at(),
+                }),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// The collector, and what ends with it.
+pub(super) struct Collecting {
+    pub(super) collector: Collector,
+    pub(super) janitor: Supervisor,
+    task: JoinHandle<()>,
+}
+
+impl Collecting {
+    pub(super) fn start(
+        config: &Config,
+        cache: &Cache,
+        mirror: &Mirror,
+        clock: &Clock,
+        site: &Arc<ArcSwap<Site>>,
+    ) -> Self {
+        // The worker stands elsewhere.
+        let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+        let starts = Starts {
+            process: Arc::new(Program::this()),
+            thread: Some(Arc::new(Thread::on(Disk::real()))),
+        };
+        let janitor = Supervisor::new(
+            starts,
+            JanitorSettings::new(folder, &config.janitor),
+            fastrand::Rng::new(),
+        );
+        let settings = Settings {
+            high: config.cache.high.get(),
+            low: config.cache.low.get(),
+            stop: config.cache.stop.get(),
+            grace: config.janitor.grace,
+            clock: clock.clone(),
+            pinned: {
+                let (cache, site) = (cache.clone(), site.clone());
+                Arc::new(move || pinned(&cache, &site.load().config))
+            },
+            cost,
+            window: {
+                let site = site.clone();
+                Arc::new(move || is_open(site.load().config.janitor.window))
+            },
+            gone: {
+                let mirror = mirror.clone();
+                Arc::new(move || mirror.forget_whole())
+            },
+            history: config.data_dir.join("collections.log"),
+        };
+        let hands = Arc::new(Worker(janitor.clone()));
+        let (collector, task) = Collector::start(cache.clone(), hands, settings);
+        Self {
+            collector,
+            janitor,
+            task,
+        }
+    }
+
+    /// Ends it. What is off the list and not removed yet is found at the next start.
+    pub(super) async fn stop(&self) {
+        self.task.abort();
+        self.janitor.stop().await;
+    }
+}
+
+/// Docker Hub counts what is fetched, and refuses at some number.
+fn cost(upstream: &UpstreamName) -> Cost {
+    if upstream.is_docker_hub() {
+        Cost::COUNTED
+    } else {
+        Cost::ORDINARY
+    }
+}
+
+/// What the configuration and people have pinned, as far as it is here.
+fn pinned(cache: &Cache, config: &Config) -> Vec<Digest> {
+    let by_people = cache.pins().unwrap_or_else(|error| {
+        tracing::warn!(error = %chain(&error), "the pins cannot be read");
+        Vec::new()
+    });
+    let by_people = by_people
+        .iter()
+        .filter_map(|text| Image::parse(text, &config.default_upstream, |_| true).ok());
+    config
+        .cache
+        .pins
+        .iter()
+        .cloned()
+        .chain(by_people)
+        .filter_map(|image| match image.reference {
+            Reference::Digest(digest) => Some(digest),
+            Reference::Tag(tag) => Some(cache.tag(&image.repository, &tag).ok()??.digest),
+        })
+        .collect()
+}
+
+fn is_open(window: Option<Window>) -> bool {
+    let Some(window) = window else { return true };
+    let now = jiff::Zoned::now();
+    let time = TimeOfDay::new(
+        now.hour().unsigned_abs().into(),
+        now.minute().unsigned_abs().into(),
+    );
+    time.is_some_and(|time| window.0.contains(time))
+}
+
+/// A collection, as it is told.
+pub(super) fn told(record: &Record, now: Timestamp) -> api::Collection {
+    let (ending, reason) = match &record.ending {
+        Ending::Done => ("done", None),
+        Ending::Rehearsed => ("rehearsed", None),
+        Ending::Short(why) => ("short", Some(why.clone())),
+        Ending::Failed(why) => ("failed", Some(why.clone())),
+    };
+    api::Collection {
+        seconds_ago: record.at.age(now).as_ref().map(Duration::as_secs),
+        took_milliseconds: record.took,
+        why: record.why.word().to_owned(),
+        goal_bytes: record.goal_bytes,
+        goal_inodes: record.goal_inodes,
+        units: record.units,
+        spared: record.spared,
+        pieces: record.pieces,
+        bytes: record.bytes,
+        files: record.files,
+        full_before: f64::from(record.before) / 1000.0,
+        full_after: f64::from(record.after) / 1000.0,
+        ending: ending.to_owned(),
+        reason,
+    }
+}
