@@ -360,7 +360,7 @@ mod tests {
             free_bytes: 400,
             ..SPACE
         };
-        second.admit(need(280), later, &Sums::default()).expect("room");
+        second.admit(need(270), later, &Sums::default()).expect("room");
         drop(second);
         drop(first);
         assert_eq!(admission.running(), 0);
