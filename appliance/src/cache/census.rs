@@ -48,6 +48,13 @@ pub(super) struct Names {
 }
 
 impl Names {
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            all: Vec::with_capacity(count),
+            sha512: 0,
+        }
+    }
+
     fn push(&mut self, digest: &Digest) {
         if digest.algorithm() == Algorithm::Sha256 {
             self.sha512 += 1;
@@ -104,6 +111,8 @@ struct Document {
     subject: Option<Number>,
     /// Blobs that it names and that are not here.
     missing: usize,
+    /// One of them is on its way.
+    arrives: bool,
     cost: Cost,
 }
 
@@ -119,8 +128,12 @@ impl Document {
 
 /// Counts. Blocks, for about a second per million pieces of content.
 pub(super) fn count(inner: &Inner, terms: &Terms, now: Timestamp) -> Result<(Census, Catalog), CacheError> {
-    let mut names = Names::default();
-    let mut members = Vec::new();
+    let sums = inner.index.sums()?;
+    let expected = usize::try_from(sums.blobs).unwrap_or(0);
+    let images = usize::try_from(sums.manifests).unwrap_or(0);
+    let mut names = Names::with_capacity(expected);
+    let mut builder = Builder::with_capacity(expected, images, images * 8);
+    let mut ids = Vec::with_capacity(expected);
     let mut after = None;
     loop {
         let piece = inner.index.blobs_after(after.as_ref())?;
@@ -129,15 +142,16 @@ pub(super) fn count(inner: &Inner, terms: &Terms, now: Timestamp) -> Result<(Cen
         for (digest, row) in &piece {
             names.push(digest);
             let record = inner.uses.record(fingerprint(digest), row.created);
-            members.push(Member {
+            let id = builder.member(Member {
                 amount: Amount::new(row.size, u64::from(row.place == Place::File)),
                 record,
                 hold: hold(inner, digest, &record, terms, now),
                 cost: Cost::ORDINARY,
             });
+            ids.push(id);
         }
     }
-    let documents = documents(inner, &names, &mut members, terms)?;
+    let documents = documents(inner, &names, terms)?;
     let mut tags: HashMap<Number, Vec<Vec<u8>>> = HashMap::new();
     for (digest, key) in inner.index.tag_keys()? {
         if let Some(member) = names.find(&digest) {
@@ -146,11 +160,10 @@ pub(super) fn count(inner: &Inner, terms: &Terms, now: Timestamp) -> Result<(Cen
     }
     for digest in &terms.pinned {
         if let Some(member) = names.find(digest) {
-            let hold = &mut members[member as usize].hold;
-            *hold = *hold | Hold::PINNED;
+            builder.also_hold(ids[member as usize], Hold::PINNED);
         }
     }
-    let catalog = catalog(members, &documents, &tags);
+    let catalog = catalog(builder, &ids, &documents, &tags);
     let census = Census { names, tags };
     Ok((census, catalog))
 }
@@ -168,12 +181,7 @@ fn hold(inner: &Inner, digest: &Digest, record: &Record, terms: &Terms, now: Tim
 }
 
 /// Reads all manifests. An image of which a part is on its way is in use.
-fn documents(
-    inner: &Inner,
-    names: &Names,
-    members: &mut [Member],
-    terms: &Terms,
-) -> Result<Vec<Document>, CacheError> {
+fn documents(inner: &Inner, names: &Names, terms: &Terms) -> Result<Vec<Document>, CacheError> {
     let mut documents = Vec::new();
     let mut after = None;
     loop {
@@ -189,14 +197,11 @@ fn documents(
                 subject,
             } = linked.links;
             let arriving = |link: &Link| inner.admission.is_running(&link.digest);
-            if let Some(member) = members.get_mut(member as usize)
-                && blobs.iter().any(arriving)
-            {
-                member.hold = member.hold | Hold::IN_USE;
-            }
+            let arrives = blobs.iter().any(arriving);
             let here: Vec<Number> = blobs.iter().filter_map(|link| names.find(&link.digest)).collect();
             documents.push(Document {
                 missing: blobs.len() - here.len(),
+                arrives,
                 member,
                 children: manifests
                     .iter()
@@ -215,10 +220,12 @@ fn documents(
 }
 
 fn catalog(
-    mut members: Vec<Member>,
+    mut builder: Builder,
+    ids: &[MemberId],
     documents: &[Document],
     tags: &HashMap<Number, Vec<Vec<u8>>>,
 ) -> Catalog {
+    let id = |number: Number| ids[number as usize];
     let by_member: HashMap<Number, usize> = documents
         .iter()
         .enumerate()
@@ -232,7 +239,7 @@ fn catalog(
     }
     let is_root = |at: usize| {
         let member = documents[at].member;
-        let pinned = members[member as usize].hold.has(Hold::PINNED);
+        let pinned = builder.hold(id(member)).has(Hold::PINNED);
         !is_child[at] || pinned || tags.contains_key(&member)
     };
     let roots: Vec<usize> = (0..documents.len()).filter(|at| is_root(*at)).collect();
@@ -242,25 +249,25 @@ fn catalog(
         .collect();
     // What holds a manifest holds the image: a client that has the index asks for the platform's.
     for (root, manifests) in roots.iter().zip(&closures) {
+        let root = &documents[*root];
         let hold = manifests.iter().fold(Hold::FREE, |hold, at| {
-            hold | members[documents[*at].member as usize].hold.without(Hold::PINNED)
+            let document = &documents[*at];
+            let arriving = if document.arrives {
+                Hold::IN_USE
+            } else {
+                Hold::FREE
+            };
+            hold | builder.hold(id(document.member)).without(Hold::PINNED) | arriving
         });
-        let member = &mut members[documents[*root].member as usize];
-        member.hold = member.hold | hold;
-        member.cost = if manifests.iter().any(|at| documents[*at].is_of_use()) {
-            documents[*root].cost
+        builder.also_hold(id(root.member), hold);
+        let of_use = manifests.iter().any(|at| documents[*at].is_of_use());
+        let cost = if of_use {
+            root.cost
         } else {
             Cost::times(INCOMPLETE)
         };
+        builder.price(id(root.member), cost);
     }
-    let links = closures
-        .iter()
-        .flatten()
-        .map(|at| documents[*at].blobs.len() + 1)
-        .sum();
-    let mut builder = Builder::with_capacity(members.len(), roots.len(), links);
-    let ids: Vec<MemberId> = members.into_iter().map(|member| builder.member(member)).collect();
-    let id = |number: Number| ids[number as usize];
     let mut image_of = HashMap::new();
     let images: Vec<_> = roots
         .iter()
@@ -322,7 +329,7 @@ pub(super) fn exclusive(inner: &Inner, root: &Digest) -> Result<Option<Unit>, Ca
         grace: std::time::Duration::ZERO,
         cost: |_| Cost::ORDINARY,
     };
-    let documents = documents(inner, &names, &mut [], &terms)?;
+    let documents = documents(inner, &names, &terms)?;
     let by_member: HashMap<Number, usize> = documents
         .iter()
         .enumerate()

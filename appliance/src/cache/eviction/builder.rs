@@ -70,6 +70,25 @@ impl Builder {
         id
     }
 
+    /// Another reason why a member has to stay. To be said before it is a part of what is built.
+    pub fn also_hold(&mut self, member: MemberId, hold: Hold) {
+        if let Some(known) = self.holds.get_mut(member.index()) {
+            *known = *known | hold;
+        }
+    }
+
+    /// Why a member has to stay, as far as it was said.
+    pub fn hold(&self, member: MemberId) -> Hold {
+        self.holds.get(member.index()).copied().unwrap_or_default()
+    }
+
+    /// How dear a member is to fetch again.
+    pub fn price(&mut self, member: MemberId, cost: Cost) {
+        if let Some(known) = self.costs.get_mut(member.index()) {
+            *known = cost;
+        }
+    }
+
     /// Says that an image is about another, as a signature is.
     pub fn about(&mut self, referrer: ImageId, subject: ImageId) {
         self.subjects.push((referrer, subject));

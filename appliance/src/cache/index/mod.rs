@@ -100,6 +100,8 @@ pub struct Counters {
     pub reopens: u64,
     /// Transactions and openings that failed.
     pub errors: u64,
+    /// How long the writer was busy with transactions: nobody else writes meanwhile.
+    pub writing: Duration,
 }
 
 /// What the writer and the readers share.
@@ -113,6 +115,8 @@ struct Shared {
     commits: AtomicU64,
     reopens: AtomicU64,
     errors: AtomicU64,
+    /// In microseconds.
+    writing: AtomicU64,
     /// The index was lost while in use, and blob files are to be adopted.
     lost: Arc<Notify>,
     /// Readers wait here for another generation.
@@ -155,6 +159,11 @@ impl Shared {
 
     fn count_commit(&self) {
         self.commits.fetch_add(1, Relaxed);
+    }
+
+    fn count_writing(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.writing.fetch_add(micros, Relaxed);
     }
 
     fn count_reopen(&self) {
@@ -229,6 +238,7 @@ impl Index {
             commits: AtomicU64::new(0),
             reopens: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            writing: AtomicU64::new(0),
             turn: (Mutex::new(()), Condvar::new()),
             lock: Mutex::new(lock),
         });
@@ -295,6 +305,7 @@ impl Index {
             commits: self.shared.commits.load(Relaxed),
             reopens: self.shared.reopens.load(Relaxed),
             errors: self.shared.errors.load(Relaxed),
+            writing: Duration::from_micros(self.shared.writing.load(Relaxed)),
         }
     }
 

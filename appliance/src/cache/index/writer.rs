@@ -245,6 +245,7 @@ impl Writer {
         }
         let opened = self.shared.current.load_full();
         let now = self.shared.clock.now();
+        let began = Instant::now();
         let outcomes = Failure::catch(|| {
             let mut transaction = opened.database.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
@@ -264,6 +265,7 @@ impl Writer {
             transaction.commit()?;
             Ok(outcomes)
         });
+        self.shared.count_writing(began.elapsed());
         let outcomes = match outcomes {
             Ok(outcomes) => outcomes,
             Err(failure) => {
