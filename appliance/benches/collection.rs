@@ -46,9 +46,9 @@ fn main() {
         .expect("a runtime");
     runtime.block_on(fill(data.path(), count));
     if let Some(binary) = std::env::var_os("LARDER_BIN") {
-        whole_process(Path::new(&binary), data.path());
+        whole_process(Path::new(&binary), data.path(), count * SIZE as u64);
     }
-    runtime.block_on(collect(data.path(), count));
+    runtime.block_on(collect(data.path()));
 }
 
 fn clock() -> Clock {
@@ -111,7 +111,8 @@ impl Hands for Idle {
 
 fn settings(data: &Path, clock: &Clock, low: f64, in_window: Arc<AtomicBool>) -> Settings {
     Settings {
-        high: 0.999,
+        // Nothing but the window and a person sets it off.
+        high: 2.0,
         low,
         stop: 1.0,
         grace: Duration::from_secs(60),
@@ -124,9 +125,12 @@ fn settings(data: &Path, clock: &Clock, low: f64, in_window: Arc<AtomicBool>) ->
     }
 }
 
-async fn collect(data: &Path, count: u64) {
+async fn collect(data: &Path) {
     let clock = Clock::starting_at(Duration::from_secs(1_800_000_600));
-    let total = count * SIZE as u64;
+    let full = open(data, &clock, None).await;
+    let total = full.stats().bytes;
+    full.close().await;
+    drop(full);
     // In need: down to three quarters, as fast as it goes.
     let cache = open(data, &clock, Some(total)).await;
     let before = memory();
@@ -151,7 +155,8 @@ async fn collect(data: &Path, count: u64) {
     let window = Arc::new(AtomicBool::new(true));
     let (collector, task) = Collector::start(cache.clone(), hands, settings(data, &clock, 0.98, window));
     let (began, busy) = (Instant::now(), cache.stats().counters.writing);
-    while collector.history().len() < 2 {
+    let earlier = collector.history().len();
+    while collector.history().len() == earlier {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let share = (cache.stats().counters.writing - busy).as_secs_f64() / began.elapsed().as_secs_f64();
@@ -188,11 +193,15 @@ fn status(text: &str) -> (u64, u64) {
 }
 
 /// The daemon on the same data.
-fn whole_process(binary: &Path, data: &Path) {
+fn whole_process(binary: &Path, data: &Path, limit: u64) {
     let began = Instant::now();
     let mut daemon = Daemon(
         Command::new(binary)
+            // It would be taken for a setting.
+            .env_remove("LARDER_BIN")
             .env("LARDER_DATA_DIR", data)
+            // It is full, and collects at once.
+            .env("LARDER_CACHE__MAX_BYTES", limit.to_string())
             .env("LARDER_LISTEN__HTTP", "127.0.0.1:0")
             .env("LARDER_LOG__FORMAT", "json")
             .stderr(Stdio::piped())
@@ -206,6 +215,9 @@ fn whole_process(binary: &Path, data: &Path) {
         .by_ref()
         .find_map(|line| {
             let line = line.ok()?;
+            if line.contains("error") {
+                eprintln!("{line}");
+            }
             let at = line.find("\"http\":\"")? + 8;
             Some(line[at..].split('"').next()?.to_owned())
         })
@@ -215,20 +227,21 @@ fn whole_process(binary: &Path, data: &Path) {
     println!("start to /readyz: {:.0?}", began.elapsed());
     let process = PathBuf::from(format!("/proc/{}/status", daemon.0.id()));
     let read = || status(&fs::read_to_string(&process).unwrap_or_default());
-    // Until the recovery has been through the index.
-    std::thread::sleep(Duration::from_secs(5));
+    // It is answered after the collection that runs.
+    let answer = ask(&address, "POST", "/api/v1/collect", "{}");
+    let said = answer.lines().find(|line| line.contains("done"));
+    println!("{}", said.unwrap_or("it did not end"));
+    println!(
+        "{}",
+        ask(&address, "GET", "/api/v1/collections", "")
+            .lines()
+            .last()
+            .unwrap_or_default()
+    );
     println!(
         "memory of serve: {} MiB, {} MiB at most",
         read().0 >> 20,
         read().1 >> 20
-    );
-    let answer = ask(&address, "POST", "/api/v1/collect", "{\"dry_run\":true}");
-    let said = answer.lines().last().unwrap_or_default();
-    println!(
-        "  after a census: {} MiB, {} MiB at most ({})",
-        read().0 >> 20,
-        read().1 >> 20,
-        &said[..said.len().min(80)]
     );
 }
 

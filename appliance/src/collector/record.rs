@@ -41,9 +41,9 @@ impl Why {
         }
     }
 
-    /// Whether a client is affected while it is not done.
+    /// Whether somebody waits for it: clients, whose content passes through meanwhile, or a person.
     pub const fn is_urgent(self) -> bool {
-        matches!(self, Self::HighMark | Self::NoRoom)
+        matches!(self, Self::HighMark | Self::NoRoom | Self::Asked)
     }
 }
 
