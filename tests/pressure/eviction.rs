@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use tests::{
     disk::Disk,
     full,
@@ -196,21 +196,6 @@ async fn ten_times_its_size(disk: Disk, size: u64) {
     what_is_listed_is_whole(&site).await;
 }
 
-/// The collector's worker, if there is one: whichever thread of the daemon started it.
-fn worker_of(daemon: u32) -> Option<Pid> {
-    let threads = fs::read_dir(format!("/proc/{daemon}/task")).ok()?;
-    let children = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
-    let children: Vec<String> = children.collect();
-    children
-        .iter()
-        .flat_map(|pids| pids.split_whitespace())
-        .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
-        .find(|pid| {
-            let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
-            line.is_ok_and(|line| line.windows(7).any(|word| word == b"janitor"))
-        })
-}
-
 /// `larder collect`: what it said.
 async fn collect(site: &Site) -> Result<String, String> {
     let url = site.stage.larder.url();
@@ -240,7 +225,7 @@ fn harass(
     let task = tokio::spawn(async move {
         loop {
             tokio::time::sleep(Duration::from_millis(rng.u64(5..60))).await;
-            if let Some(worker) = worker_of(daemon) {
+            if let Some(worker) = larder::worker_of(daemon) {
                 let signal = signals[rng.usize(..signals.len())];
                 // It can have ended by now.
                 counted.fetch_add(u64::from(kill_process(worker, signal).is_ok()), Relaxed);

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::{
@@ -196,6 +196,22 @@ impl Larder {
     pub fn data(&self) -> &Path {
         &self.data
     }
+}
+
+/// The collector's worker, if there is one: whichever thread of the daemon started it.
+pub fn worker_of(daemon: u32) -> Option<Pid> {
+    let threads = std::fs::read_dir(format!("/proc/{daemon}/task")).ok()?;
+    let children =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    let children: Vec<String> = children.collect();
+    children
+        .iter()
+        .flat_map(|pids| pids.split_whitespace())
+        .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+        .find(|pid| {
+            let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+            line.is_ok_and(|line| line.windows(7).any(|word| word == b"janitor"))
+        })
 }
 
 /// The binary: `LARDER_BIN`, or the one built next to the test.
