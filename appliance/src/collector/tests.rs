@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::{
-    cache::{Cache, Options, Presence, VerifiedBytes, eviction::Cost},
+    cache::{Cache, Disk, Faults, Options, Presence, Space, VerifiedBytes, eviction::Cost},
     clock::Clock,
     memory::Buffer,
     oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag},
@@ -29,6 +29,20 @@ use crate::{
 enum Mood {
     Able,
     Unable,
+}
+
+/// A filesystem with much room, however full the one is that the test runs on.
+struct Roomy;
+
+impl Faults for Roomy {
+    fn space(&self, _real: Space) -> Space {
+        Space {
+            bytes: 1 << 40,
+            free_bytes: 1 << 39,
+            inodes: 1 << 30,
+            free_inodes: 1 << 29,
+        }
+    }
 }
 
 /// Hands that remove files themselves.
@@ -105,6 +119,7 @@ impl Bed {
         let clock = Clock::starting_at(Duration::from_secs(1_800_000_000));
         let options = Options {
             max_bytes: Some(LIMIT),
+            disk: Disk::with_faults(Arc::new(Roomy)),
             ..Options::new(dir.path())
         };
         let cache = Cache::open(options, clock.clone()).await.expect("opened");

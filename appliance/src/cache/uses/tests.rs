@@ -35,8 +35,8 @@ fn demand_is_a_use_or_a_lease_and_a_forgotten_lease_ends() {
     uses.used(&other, later(10));
     let lease = uses.lease(&leased, later(10));
     let before = uses.lease(&released, later(10));
-    uses.watch();
-    let demand = |digest| uses.is_in_demand(fingerprint(digest), later(20));
+    let watch = uses.watch();
+    let demand = |digest| watch.is_in_demand(fingerprint(digest), later(20));
     assert!(!demand(&used) && demand(&leased) && demand(&released) && !demand(&other));
     uses.used(&used, later(10));
     drop(before);
@@ -49,8 +49,11 @@ fn demand_is_a_use_or_a_lease_and_a_forgotten_lease_ends() {
     assert!(uses.is_leased(name, later(30)), "the other holds it");
     drop(again);
     assert!(!uses.is_leased(name, later(30)));
-    uses.unwatch();
-    assert!(!demand(&used) && !demand(&released), "nobody watches");
+    // Another watch begins anew, and ends by itself.
+    let another = uses.watch();
+    assert!(!another.is_in_demand(fingerprint(&used), later(20)));
+    drop(another);
+    assert!(demand(&used) && demand(&released), "the first goes on");
 }
 
 #[test]
