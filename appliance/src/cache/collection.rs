@@ -155,18 +155,25 @@ async fn carry_out(inner: &Inner, units: Vec<Unit>, guard: Guard) -> Result<(Tak
 }
 
 /// Files of what was being taken off the list when the index failed, as far as that had reached the disk.
-fn adrift(inner: &Inner) -> impl Iterator<Item = Condemned> {
+fn adrift(inner: &Inner) -> Vec<Condemned> {
+    if !inner.index.is_writable() {
+        return Vec::new();
+    }
     let adrift = std::mem::take(&mut *inner.adrift.lock());
     adrift
         .into_iter()
         .filter_map(|digest| unlisted(inner, inner.admission.doom(&digest)?))
+        .collect()
 }
 
-/// The file that is about to be removed, if nobody lists it: a transaction that seemed to fail took it off the list.
+/// The file that is about to be removed, if nobody lists it: a transaction that seemed to fail took it off the
+/// list. An index in memory, which knows nothing, is no reason to remove anything.
 fn unlisted(inner: &Inner, doom: Doom) -> Option<Condemned> {
+    let before = inner.index.is_writable();
     let row = inner.index.blob_row(doom.digest()).ok()?;
+    let sure = before && inner.index.is_writable() && row.is_none() && doom.is_only();
     let file = std::fs::metadata(inner.layout.blob(doom.digest())).ok()?;
-    (row.is_none() && doom.is_only()).then(|| Condemned {
+    sure.then(|| Condemned {
         size: file.len(),
         doom,
     })
@@ -188,7 +195,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    fn add(&mut self, files: impl Iterator<Item = Condemned>) {
+    fn add(&mut self, files: impl IntoIterator<Item = Condemned>) {
         for condemned in files {
             self.pieces += 1;
             self.bytes += condemned.size;

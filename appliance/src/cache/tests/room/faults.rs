@@ -193,6 +193,10 @@ async fn case(at: u64, lasts: Lasts, errno: Errno) {
     }
     site.bed.faulty.heal();
     site.healthy().await;
+    for one in &site.condemned {
+        let row = site.cache.inner.index.blob_row(one.digest()).expect("read");
+        assert!(row.is_none(), "{what}: {} is listed again", one.digest());
+    }
     let errors = site.work().await;
     assert!(errors.is_empty(), "{what}: the next try: {errors:?}");
     // What was used in the meantime is on the disk.
