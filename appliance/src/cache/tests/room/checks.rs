@@ -146,7 +146,7 @@ pub(super) fn accounted(cache: &Cache, dir: &Path, unlisted: &HashSet<Digest>, s
         let found = fs::metadata(dir.join("blobs").join(name)).map(|file| file.len());
         assert_eq!(found.ok(), Some(*size), "{step}: the listed file {name}");
     }
-    let unlisted: BTreeSet<String> = unlisted.iter().map(|digest| digest.file_name()).collect();
+    let unlisted: BTreeSet<String> = unlisted.iter().map(Digest::file_name).collect();
     for name in files {
         assert!(
             listed.contains_key(&name) || unlisted.contains(&name),

@@ -93,6 +93,7 @@ proptest! {
 
     #[test]
     fn whatever_happens_meanwhile_what_stays_is_whole_and_what_goes_is_gone(
+        stocked in any::<bool>(),
         steps in prop::collection::vec(step(), 1..40),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -101,7 +102,9 @@ proptest! {
             .expect("a runtime");
         runtime.block_on(async {
             let mut world = World::new().await;
-            for step in steps {
+            // Every other time there is something to collect from the first.
+            let stock = (0..4).map(Step::Pull).chain([Step::Pass, Step::Plan(Goal::Everything)]);
+            for step in stock.filter(|_| stocked).chain(steps) {
                 world.take(step).await;
             }
             world.end().await;
