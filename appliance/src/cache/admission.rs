@@ -5,7 +5,7 @@
 //! has no inode limit. Must not know: what a fill writes, or how.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -30,8 +30,8 @@ pub(super) struct Admission {
     max_inodes: Option<u64>,
     stop: f64,
     running: Mutex<HashMap<Digest, Promise>>,
-    /// Whose files are about to be removed.
-    doomed: Mutex<HashSet<Digest>>,
+    /// Whose files are about to be removed, and how many say so.
+    doomed: Mutex<HashMap<Digest, u32>>,
     /// The most that was refused for lack of room since somebody asked.
     wanted: AtomicU64,
 }
@@ -110,7 +110,7 @@ impl Admission {
     pub(super) fn begin(self: &Arc<Self>, digest: &Digest) -> Option<Ticket> {
         let mut running = self.running.lock();
         // What is removed a moment later must not be published a moment before.
-        if running.contains_key(digest) || self.doomed.lock().contains(digest) {
+        if running.contains_key(digest) || self.doomed.lock().contains_key(digest) {
             return None;
         }
         running.insert(*digest, Promise::default());
@@ -127,7 +127,7 @@ impl Admission {
         if running.contains_key(digest) {
             return None;
         }
-        self.doomed.lock().insert(*digest);
+        *self.doomed.lock().entry(*digest).or_default() += 1;
         Some(Doom {
             admission: self.clone(),
             digest: *digest,
@@ -200,11 +200,23 @@ impl Doom {
     pub(super) fn digest(&self) -> &Digest {
         &self.digest
     }
+
+    /// Whether nobody else is about to remove it.
+    pub(super) fn is_only(&self) -> bool {
+        self.admission.doomed.lock().get(&self.digest) == Some(&1)
+    }
 }
 
 impl Drop for Doom {
     fn drop(&mut self) {
-        self.admission.doomed.lock().remove(&self.digest);
+        let mut doomed = self.admission.doomed.lock();
+        // Two can have taken the same digest off the list: a plan, and a person.
+        if let Some(count) = doomed.get_mut(&self.digest) {
+            *count -= 1;
+            if *count == 0 {
+                doomed.remove(&self.digest);
+            }
+        }
     }
 }
 
@@ -398,6 +410,21 @@ mod tests {
         one.admit(need(10), SPACE, &sums).expect("room");
         let refused = ticket(&admission, 2).admit(need(10), SPACE, &sums);
         assert_eq!(refused.expect_err("files").kind(), Kind::Full(Resource::Inodes));
+    }
+
+    #[test]
+    fn what_two_doomed_is_filled_when_both_are_done() {
+        let admission = Admission::new(None, None, 1.0);
+        let digest = Digest::of(Algorithm::Sha256, b"x");
+        let one = admission.doom(&digest).expect("nobody fills it");
+        let other = admission.doom(&digest).expect("nobody fills it");
+        drop(other);
+        assert!(
+            admission.begin(&digest).is_none(),
+            "its file is still to be removed"
+        );
+        drop(one);
+        assert!(admission.begin(&digest).is_some());
     }
 
     #[test]

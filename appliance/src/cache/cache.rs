@@ -4,6 +4,7 @@
 //! out even if it is dropped.
 
 use std::{
+    collections::HashSet,
     fmt, io,
     sync::{Arc, Weak},
 };
@@ -50,6 +51,8 @@ pub(super) struct Inner {
     pub(super) uses: Arc<Uses>,
     pub(super) clock: Clock,
     log: Mutex<Log>,
+    /// Blobs that were being taken off the list when the index failed: whether they are is not known.
+    pub(super) adrift: Mutex<HashSet<Digest>>,
     /// Told when a fill found the cache above `high`, or no room at all.
     room_wanted: Arc<Notify>,
     inline_below: u64,
@@ -96,6 +99,7 @@ impl Inner {
             uses,
             clock: clock.clone(),
             log: Mutex::new(log),
+            adrift: Mutex::default(),
             room_wanted: Arc::default(),
             inline_below: options.inline_below,
             high: options.high,
@@ -241,11 +245,14 @@ impl Cache {
             .map_err(|mismatch| CacheError::new(OPERATION, &digest, Kind::Corrupt, mismatch))?;
         self.inner.admit_inline(&digest, manifest.bytes.len() as u64)?;
         let now = self.inner.clock.now();
-        // Until it is listed, so that no plan takes what it needs: afterwards every plan knows of it.
+        // Until it is listed, so that no plan takes it or what it needs: afterwards every plan knows of it.
         let links = Links::of(&manifest.bytes).unwrap_or_default();
         let needed = links.blobs.iter().chain(&links.manifests);
         let _needed: Vec<Lease> = needed
-            .map(|link| self.inner.uses.lease(&link.digest, now))
+            .map(|link| &link.digest)
+            .chain(&links.subject)
+            .chain([&digest])
+            .map(|digest| self.inner.uses.need(digest, now))
             .collect();
         let command = Command::Manifest {
             repository: repository.clone(),
@@ -266,6 +273,8 @@ impl Cache {
         checked: Timestamp,
     ) -> Result<(), CacheError> {
         let index = &self.inner.index;
+        // A plan that was made before does not know that it stands for this.
+        let _needed = self.inner.uses.need(&digest, self.inner.clock.now());
         if index
             .tag(repository, tag)?
             .is_some_and(|known| known.digest == digest)
@@ -297,6 +306,8 @@ impl Cache {
     pub async fn put_small(&self, repository: &Repository, content: VerifiedBytes) -> Result<(), CacheError> {
         let digest = *content.digest();
         self.inner.admit_inline(&digest, content.bytes().len() as u64)?;
+        // It may be listed already, and about to go.
+        let _needed = self.inner.uses.need(&digest, self.inner.clock.now());
         let command = Command::Small {
             repository: repository.clone(),
             digest,

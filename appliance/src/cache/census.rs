@@ -7,7 +7,10 @@
 //! Promises: about sixty bytes of memory per piece of content; what came or went while it was counted is left
 //! to the [`Guard`](super::index::Guard) at the execution. Must not know: what is to be freed, and why.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     cache::Inner,
@@ -24,8 +27,9 @@ use crate::{
 /// What decides over what may go, besides the content itself.
 #[derive(Clone)]
 pub struct Terms {
-    /// Digests that people want kept: of manifests, with all that they need.
-    pub pinned: Vec<Digest>,
+    /// Digests that people want kept: of manifests, with all that they need. Asked for while it is counted: what
+    /// is pinned later is in demand.
+    pub pinned: Arc<dyn Fn() -> Vec<Digest> + Send + Sync>,
     /// What was used or stored in the last so many seconds stays.
     pub grace: std::time::Duration,
     /// How dear it is to fetch from an upstream again.
@@ -151,6 +155,7 @@ pub(super) fn count(inner: &Inner, terms: &Terms, now: Timestamp) -> Result<(Cen
             ids.push(id);
         }
     }
+    let pinned = (terms.pinned)();
     let documents = documents(inner, &names, terms)?;
     let mut tags: HashMap<Number, Vec<Vec<u8>>> = HashMap::new();
     for (digest, key) in inner.index.tag_keys()? {
@@ -158,7 +163,7 @@ pub(super) fn count(inner: &Inner, terms: &Terms, now: Timestamp) -> Result<(Cen
             tags.entry(member).or_default().push(key);
         }
     }
-    for digest in &terms.pinned {
+    for digest in &pinned {
         if let Some(member) = names.find(digest) {
             builder.also_hold(ids[member as usize], Hold::PINNED);
         }
@@ -325,7 +330,7 @@ pub(super) fn exclusive(inner: &Inner, root: &Digest) -> Result<Option<Unit>, Ca
         return Ok(None);
     };
     let terms = Terms {
-        pinned: Vec::new(),
+        pinned: Arc::new(Vec::new),
         grace: std::time::Duration::ZERO,
         cost: |_| Cost::ORDINARY,
     };
@@ -365,6 +370,7 @@ pub(super) fn exclusive(inner: &Inner, root: &Digest) -> Result<Option<Unit>, Ca
             .map(|(digest, key)| (key, digest))
             .collect(),
         freed: inner.index.digests_of(&prefixes)?.into_iter().flatten().collect(),
+        after: Vec::new(),
     }))
 }
 
@@ -389,6 +395,7 @@ impl Census {
         Ok(Unit {
             tags,
             freed: digests(freed)?.into_iter().flatten().collect(),
+            after: Vec::new(),
         })
     }
 }

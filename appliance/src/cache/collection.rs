@@ -15,17 +15,23 @@ use super::{
     eviction::{Amount, Exchange, Outcome, Plan, Step},
     index::{Command, Done, Guard, Unit},
     pressure::Pressure,
+    uses::Watch,
 };
-use crate::oci::{Digest, Image};
+use crate::oci::{Digest, Image, Reference};
 
 const OPERATION: &str = "make room";
 
 /// Pieces of content in one transaction, about: some ten milliseconds of the writer.
 const BATCH: usize = 512;
 
+/// How often a person's wish is looked at anew, when what it rests on has changed meanwhile.
+const RETIRE_TRIES: u32 = 5;
+
 /// A plan that is being carried out.
 pub struct Collection {
     inner: Arc<Inner>,
+    /// What is used since it was planned.
+    watch: Arc<Watch>,
     // Away while a piece is prepared on a thread that may block.
     work: Option<Box<Work>>,
 }
@@ -35,24 +41,42 @@ struct Work {
     census: Census,
     /// Second chances that the live records have been told of.
     told: usize,
+    /// Pieces of content in one transaction.
+    batch: usize,
 }
 
 impl Cache {
     /// Takes an image off the list: its tags, and all that no other image needs. Its files are to be removed.
+    ///
+    /// Nothing goes ([`Taken::spared`]) while a part of it is being filled.
     pub async fn retire(&self, root: &Digest) -> Result<Taken, CacheError> {
-        let (inner, root) = (self.inner.clone(), *root);
-        let found = tokio::task::spawn_blocking(move || census::exclusive(&inner, &root));
-        match found.await.map_err(panicked)?? {
-            // A person says so: whoever asked for it lately does not matter.
-            Some(unit) => carry_out(&self.inner, vec![unit], Guard::Nothing)
-                .await
-                .map(|(taken, _)| taken),
-            None => Ok(Taken::default()),
+        let mut taken = Taken::default();
+        // What was stored since it was looked at can need a part of it: then what goes is another question.
+        for _ in 0..RETIRE_TRIES {
+            let (inner, root) = (self.inner.clone(), *root);
+            let watch = Arc::new(inner.uses.watch());
+            let found = tokio::task::spawn_blocking(move || census::exclusive(&inner, &root));
+            let Some(unit) = found.await.map_err(panicked)?? else {
+                return Ok(taken);
+            };
+            // A person says so: whoever reads it does not matter.
+            (taken, _) = carry_out(&self.inner, vec![unit], Guard::Need(watch)).await?;
+            if taken.spared == 0 {
+                break;
+            }
         }
+        Ok(taken)
     }
 
     /// An image is to be kept, from now on and when it comes.
     pub async fn pin(&self, image: &Image) -> Result<(), CacheError> {
+        let inner = &self.inner;
+        let digest = match &image.reference {
+            Reference::Digest(digest) => Some(*digest),
+            Reference::Tag(tag) => self.tag(&image.repository, tag)?.map(|record| record.digest),
+        };
+        // A plan that was made before does not know of the pin.
+        let _needed = digest.map(|digest| inner.uses.need(&digest, inner.clock.now()));
         let command = Command::Pin {
             image: image.to_string(),
         };
@@ -90,7 +114,8 @@ async fn carry_out(inner: &Inner, units: Vec<Unit>, guard: Guard) -> Result<(Tak
     let mut spared = Vec::new();
     let mut going = Vec::new();
     for (number, unit) in units.into_iter().enumerate() {
-        if unit.freed.iter().all(|digest| dooms.contains_key(digest)) {
+        let doomed = unit.freed.iter().all(|digest| dooms.contains_key(digest));
+        if doomed && !unit.after.iter().any(|before| spared.contains(before)) {
             going.push(unit);
         } else {
             spared.push(number);
@@ -99,11 +124,14 @@ async fn carry_out(inner: &Inner, units: Vec<Unit>, guard: Guard) -> Result<(Tak
     }
     let command = Command::Retire { units: going, guard };
     let asked = inner.index.ask(command).await;
+    if asked.is_err() {
+        inner.adrift.lock().extend(dooms.keys());
+    }
     let Done::Retired(retired) = asked.map_err(|error| error.during(OPERATION, &""))? else {
         return Ok((Taken::default(), spared));
     };
     spared.extend(retired.spared);
-    let taken = Taken {
+    let mut taken = Taken {
         units: (count - spared.len()) as u64,
         spared: spared.len() as u64,
         pieces: retired.pieces,
@@ -117,7 +145,38 @@ async fn carry_out(inner: &Inner, units: Vec<Unit>, guard: Guard) -> Result<(Tak
             })
             .collect(),
     };
+    let absent = retired
+        .absent
+        .into_iter()
+        .filter_map(|digest| dooms.remove(&digest));
+    taken.add(absent.filter_map(|doom| unlisted(inner, doom)));
+    taken.add(adrift(inner));
     Ok((taken, spared))
+}
+
+/// Files of what was being taken off the list when the index failed, as far as that had reached the disk.
+fn adrift(inner: &Inner) -> Vec<Condemned> {
+    if !inner.index.is_writable() {
+        return Vec::new();
+    }
+    let adrift = std::mem::take(&mut *inner.adrift.lock());
+    adrift
+        .into_iter()
+        .filter_map(|digest| unlisted(inner, inner.admission.doom(&digest)?))
+        .collect()
+}
+
+/// The file that is about to be removed, if nobody lists it: a transaction that seemed to fail took it off the
+/// list. An index in memory, which knows nothing, is no reason to remove anything.
+fn unlisted(inner: &Inner, doom: Doom) -> Option<Condemned> {
+    let before = inner.index.is_writable();
+    let row = inner.index.blob_row(doom.digest()).ok()?;
+    let sure = before && inner.index.is_writable() && row.is_none() && doom.is_only();
+    let file = std::fs::metadata(inner.layout.blob(doom.digest())).ok()?;
+    sure.then(|| Condemned {
+        size: file.len(),
+        doom,
+    })
 }
 
 /// What one piece took.
@@ -133,6 +192,16 @@ pub struct Taken {
     pub bytes: u64,
     /// Whose files are to be removed.
     pub files: Vec<Condemned>,
+}
+
+impl Taken {
+    fn add(&mut self, files: impl IntoIterator<Item = Condemned>) {
+        for condemned in files {
+            self.pieces += 1;
+            self.bytes += condemned.size;
+            self.files.push(condemned);
+        }
+    }
 }
 
 /// A blob that is not listed any more and whose file is still there. Until this is dropped nobody fills it anew.
@@ -170,7 +239,7 @@ impl Cache {
         let inner = self.inner.clone();
         let planned = tokio::task::spawn_blocking(move || {
             let now = inner.clock.now();
-            inner.uses.watch();
+            let watch = Arc::new(inner.uses.watch());
             let exchange = Exchange::of(inner.pressure()?.capacity());
             let (census, catalog) = census::count(&inner, &terms, now)?;
             // What was remembered of content that is not here any more is of no use.
@@ -181,7 +250,9 @@ impl Cache {
                     plan,
                     census,
                     told: 0,
+                    batch: BATCH,
                 })),
+                watch,
                 inner,
             })
         });
@@ -226,14 +297,16 @@ impl Collection {
         let units = units?;
         if piece.is_empty() {
             self.work = Some(work);
-            return Ok(None);
+            let mut taken = Taken::default();
+            taken.add(adrift(&self.inner));
+            return Ok((!taken.files.is_empty()).then_some(taken));
         }
-        let (taken, spared) = carry_out(&self.inner, units, Guard::Demand(self.inner.uses.clone())).await?;
+        let (taken, spared) = carry_out(&self.inner, units, Guard::Demand(self.watch.clone())).await?;
         let mut work = work;
         for (number, step) in piece.iter().enumerate() {
             if spared.contains(&number) {
                 // Something else has to go in its place.
-                work.plan.more(step.frees);
+                work.plan.stays(step);
                 continue;
             }
             for member in &step.freed {
@@ -275,9 +348,13 @@ impl Collection {
     }
 }
 
-impl Drop for Collection {
-    fn drop(&mut self) {
-        self.inner.uses.unwatch();
+#[cfg(test)]
+impl Collection {
+    /// So many pieces of content in one transaction, so that a few are several.
+    pub(super) fn in_pieces_of(&mut self, batch: usize) {
+        if let Some(work) = &mut self.work {
+            work.batch = batch;
+        }
     }
 }
 
@@ -285,7 +362,7 @@ impl Work {
     fn next_piece(&mut self) -> Vec<Step> {
         let mut piece = Vec::new();
         let mut members = 0;
-        while members < BATCH {
+        while members < self.batch {
             let Some(step) = self.plan.next() else { break };
             members += step.freed.len().max(1);
             piece.push(step);
@@ -299,9 +376,21 @@ impl Work {
             inner.uses.spared(self.census.names.get(*member));
         }
         self.told = self.plan.spared().len();
-        piece
+        let numbers: HashMap<_, _> = piece
             .iter()
-            .map(|step| self.census.unit(inner, &step.roots, &step.freed))
-            .collect()
+            .enumerate()
+            .filter_map(|(number, step)| Some((step.image?, number)))
+            .collect();
+        let mut units = Vec::with_capacity(piece.len());
+        for (number, step) in piece.iter().enumerate() {
+            let mut unit = self.census.unit(inner, &step.roots, &step.freed)?;
+            let owners = step.freed.iter().flat_map(|member| self.plan.owners(*member));
+            unit.after = owners.filter_map(|owner| numbers.get(&owner).copied()).collect();
+            unit.after.retain(|before| *before < number);
+            unit.after.sort_unstable();
+            unit.after.dedup();
+            units.push(unit);
+        }
+        Ok(units)
     }
 }

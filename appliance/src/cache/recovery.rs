@@ -29,8 +29,9 @@ use super::{
     layout::SET_ASIDE,
 };
 
-/// What the rest of the house keeps beside the cache: the commands' socket and the certificate.
-const HOUSEMATES: [&str; 2] = ["larder.sock", "tls"];
+/// What the rest of the house keeps beside the cache: the commands' socket, the certificate, and the history of
+/// collections.
+const HOUSEMATES: [&str; 4] = ["larder.sock", "tls", "collections.log", "collections.new"];
 /// Changes sent to the writer at once: one transaction for all of them.
 const BATCH: usize = 64;
 /// The most names of unknown files that are reported.
@@ -308,7 +309,10 @@ impl Run<'_> {
     /// What else lies in the cache's own folder.
     fn folder(&mut self) -> Result<(), CacheError> {
         let layout = self.inner.layout.clone();
+        // A kill can leave the log of uses half written anew: it is written over.
+        let uses_anew = layout.uses.with_extension("new");
         let ours = [
+            &uses_anew,
             &layout.lock,
             &layout.index,
             &layout.fills,

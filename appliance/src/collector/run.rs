@@ -249,7 +249,7 @@ impl Run<'_> {
 
     fn terms(&self, grace: Duration) -> Terms {
         Terms {
-            pinned: (self.settings.pinned)(),
+            pinned: self.settings.pinned.clone(),
             grace,
             cost: self.settings.cost,
         }

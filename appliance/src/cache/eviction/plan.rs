@@ -12,7 +12,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::{
     amount::{Amount, Exchange},
-    catalog::{Catalog, ImageId, MemberId, number},
+    catalog::{Catalog, Hold, ImageId, MemberId, number},
     policy::{Rank, Ranking},
     standing::{Standing, Unit, Waste},
     verdict::{Outcome, Verdict},
@@ -27,6 +27,8 @@ const PROBATION: f64 = 0.1;
 pub struct Step {
     /// The roots that are no longer listed: an image, and what is about it. None: a loose member.
     pub roots: Vec<MemberId>,
+    /// The image, unless it is a loose member.
+    pub image: Option<ImageId>,
     /// What nobody has any more, the roots among it.
     pub freed: Vec<MemberId>,
     /// What that gives back.
@@ -83,6 +85,27 @@ impl Plan {
     pub fn more(&mut self, more: Amount) {
         self.goal = self.freed + self.goal.less(self.freed) + more;
         self.line_up();
+    }
+
+    /// A step was not carried out: its unit stays, and so does all that it needs. What later steps have freed
+    /// already is for the caller to compare: see [`Plan::owners`].
+    pub fn stays(&mut self, step: &Step) {
+        if let Some(image) = step.image {
+            for at in 0..self.catalog.closure(image).len() {
+                let member = self.catalog.closure(image)[at] as usize;
+                self.catalog.holds[member] = self.catalog.holds[member] | Hold::IN_USE;
+            }
+        }
+        self.more(step.frees);
+    }
+
+    /// The images that had a member when the plan was made.
+    pub fn owners(&self, member: MemberId) -> impl Iterator<Item = ImageId> {
+        self.catalog
+            .owners
+            .of_member(member)
+            .iter()
+            .map(|unit| ImageId(*unit))
     }
 
     /// How it stands.
@@ -239,6 +262,7 @@ impl Plan {
         self.waiting[self.ranking.lane(&standing.record) as usize] -= price.get();
         let mut step = Step {
             roots: Vec::new(),
+            image: self.image(unit),
             freed: Vec::new(),
             frees: Amount::NOTHING,
             // At its price, not at what it was worth to this plan.

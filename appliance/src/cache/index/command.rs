@@ -12,7 +12,7 @@ use redb::ReadableTable;
 use crate::{
     cache::{
         boot::BootId,
-        uses::{Uses, fingerprint},
+        uses::{Watch, fingerprint},
     },
     clock::Timestamp,
     oci::{Digest, Manifest, Repository, Tag},
@@ -114,25 +114,28 @@ pub(crate) struct Unit {
     pub(crate) tags: Vec<(Vec<u8>, Digest)>,
     /// What nobody else has.
     pub(crate) freed: Vec<Digest>,
+    /// Earlier units of the same command that had something of what is freed: if one of them stays, so does this.
+    pub(crate) after: Vec<usize>,
 }
 
 /// Looks at the last moment whether content is in demand. Between the plan and its execution a client may
 /// have asked for it.
 #[derive(Clone, Debug)]
 pub(crate) enum Guard {
-    Demand(Arc<Uses>),
-    /// A person wants it gone.
-    Nothing,
+    /// What was asked for since stays.
+    Demand(Arc<Watch>),
+    /// A person wants it gone, whoever reads it; what was stored since and needs it must not break.
+    Need(Arc<Watch>),
 }
 
 impl Guard {
     fn forbids(&self, unit: &Unit, now: Timestamp) -> bool {
+        // A root that others have too is not freed: only its tags would go.
+        let roots = unit.tags.iter().map(|(_, digest)| digest);
+        let mut names = unit.freed.iter().chain(roots).map(fingerprint);
         match self {
-            Self::Demand(uses) => {
-                let in_demand = |digest| uses.is_in_demand(fingerprint(digest), now);
-                unit.freed.iter().any(in_demand)
-            }
-            Self::Nothing => false,
+            Self::Demand(watch) => names.any(|name| watch.is_in_demand(name, now)),
+            Self::Need(watch) => names.any(|name| watch.is_needed(name)),
         }
     }
 }
@@ -158,6 +161,9 @@ pub(crate) struct Retired {
     pub(crate) spared: Vec<usize>,
     /// Blobs whose files are not listed any more, with their sizes in bytes.
     pub(crate) files: Vec<(Digest, u64)>,
+    /// Blobs that were not listed. Their files can be there all the same: a transaction that failed can have
+    /// reached the disk, and then this is its second try.
+    pub(crate) absent: Vec<Digest>,
     /// Pieces of content, and their bytes.
     pub(crate) pieces: u64,
     pub(crate) bytes: u64,
@@ -305,7 +311,8 @@ impl Command {
             Self::Retire { units, guard } => {
                 let mut retired = Retired::default();
                 for (number, unit) in units.iter().enumerate() {
-                    if guard.forbids(unit, now) {
+                    let left = unit.after.iter().any(|before| retired.spared.contains(before));
+                    if left || guard.forbids(unit, now) {
                         retired.spared.push(number);
                     } else {
                         retire(tables, unit, &mut retired)?;
@@ -385,6 +392,7 @@ fn retire(tables: &mut Writing<'_>, unit: &Unit, retired: &mut Retired) -> Resul
     }
     for digest in &unit.freed {
         let Some(row) = unlist(tables, digest)? else {
+            retired.absent.push(*digest);
             continue;
         };
         retired.pieces += 1;

@@ -8,6 +8,7 @@ pub(super) mod disk_full;
 mod faults;
 mod model;
 mod plain;
+mod room;
 
 use std::{
     collections::HashMap,
@@ -123,6 +124,13 @@ pub(super) fn crashed(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().expect("folder");
     copy_folder(dir, copy.path());
     copy
+}
+
+/// A folder in memory where there is one: for what syncs thousands of times.
+pub(super) fn quick_folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("folder")
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -9,7 +9,11 @@
 //! crash in the middle of a write costs that write. It never takes more than three times what its records
 //! need. Must not know: what records say.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::Uses;
 use crate::{
@@ -155,24 +159,29 @@ impl Log {
 
     fn rewrite(&self, uses: &Uses) -> io::Result<u64> {
         let new = self.path.with_extension("new");
-        let file = self.disk.create(&new)?;
-        self.disk.truncate(&file, &new, 0)?;
-        self.disk.write_at(&file, &new, MAGIC, 0)?;
+        let written = self
+            .write_all(&new, uses)
+            .and_then(|end| self.disk.rename(&new, &self.path).map(|()| end));
+        if written.is_err() {
+            // On a full disk the attempt must not stay.
+            let _ = self.disk.unlink(&new);
+        }
+        written
+    }
+
+    fn write_all(&self, new: &Path, uses: &Uses) -> io::Result<u64> {
+        let file = self.disk.create(new)?;
+        self.disk.truncate(&file, new, 0)?;
+        self.disk.write_at(&file, new, MAGIC, 0)?;
         let mut end = MAGIC.len() as u64;
-        let written = uses.each(|records| {
+        uses.each(|records| {
             for part in records.chunks(FRAME) {
                 end = self.frame(&file, end, part)?;
             }
             io::Result::Ok(())
-        });
-        let renamed = written
-            .and_then(|()| self.disk.sync(&file, &new))
-            .and_then(|()| self.disk.rename(&new, &self.path));
-        if renamed.is_err() {
-            // On a full disk the attempt must not stay.
-            let _ = self.disk.unlink(&new);
-        }
-        renamed.map(|()| end)
+        })?;
+        self.disk.sync(&file, new)?;
+        Ok(end)
     }
 
     /// Writes one frame at `at`; where the next one goes.

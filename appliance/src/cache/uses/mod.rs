@@ -14,7 +14,14 @@
 mod log;
 mod shard;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -22,7 +29,7 @@ use super::eviction::{Fingerprint, Kind, Policy, Rank, Ranking, Record};
 use crate::{clock::Timestamp, oci::Digest};
 
 pub(super) use log::Log;
-use shard::Shard;
+use shard::{Purpose, Shard};
 
 /// A power of two.
 const SHARDS: usize = 16;
@@ -48,6 +55,8 @@ pub(super) fn fingerprint(digest: &Digest) -> Fingerprint {
 pub(super) struct Uses {
     shards: [Mutex<Shard>; SHARDS],
     policy: RwLock<Policy>,
+    /// How many watches there were.
+    watches: AtomicU64,
 }
 
 impl Uses {
@@ -55,6 +64,7 @@ impl Uses {
         Self {
             shards: Default::default(),
             policy: RwLock::new(Policy::new(kind)),
+            watches: AtomicU64::new(0),
         }
     }
 
@@ -89,13 +99,23 @@ impl Uses {
         true
     }
 
-    /// It is in use until the lease is dropped: read, or needed by what is just being stored.
+    /// It is being read until the lease is dropped.
     pub(super) fn lease(self: &Arc<Self>, digest: &Digest, now: Timestamp) -> Lease {
+        self.lease_for(Purpose::Reading, digest, now)
+    }
+
+    /// What is being stored needs it; until the lease is dropped, which is when that is listed.
+    pub(super) fn need(self: &Arc<Self>, digest: &Digest, now: Timestamp) -> Lease {
+        self.lease_for(Purpose::Storing, digest, now)
+    }
+
+    fn lease_for(self: &Arc<Self>, purpose: Purpose, digest: &Digest, now: Timestamp) -> Lease {
         let name = fingerprint(digest);
-        self.shard(name).lock().lease(name, now);
+        self.shard(name).lock().lease(name, purpose, now);
         Lease {
             uses: self.clone(),
             name,
+            purpose,
         }
     }
 
@@ -104,20 +124,14 @@ impl Uses {
         self.shard(name).lock().is_leased(name, now, LEASE)
     }
 
-    /// Begins to watch what is used: for a plan, of which there is one at a time.
-    pub(super) fn watch(&self) {
-        self.shards.iter().for_each(|shard| shard.lock().watch());
-    }
-
-    /// The plan is done.
-    pub(super) fn unwatch(&self) {
-        self.shards.iter().for_each(|shard| shard.lock().unwatch());
-    }
-
-    /// Whether it was used since [`Uses::watch`], or a lease on it was taken or let go since, or is held.
-    pub(super) fn is_in_demand(&self, name: Fingerprint, now: Timestamp) -> bool {
-        let shard = self.shard(name).lock();
-        shard.is_leased(name, now, LEASE) || shard.was_seen(name)
+    /// Begins to watch what is used: for what is decided now and done later.
+    pub(super) fn watch(self: &Arc<Self>) -> Watch {
+        let number = self.watches.fetch_add(1, Relaxed);
+        self.shards.iter().for_each(|shard| shard.lock().watch(number));
+        Watch {
+            uses: self.clone(),
+            number,
+        }
     }
 
     /// Its record; what was never used since it was `created` has one that says so.
@@ -177,6 +191,12 @@ impl Uses {
             .collect()
     }
 
+    /// How many watch.
+    #[cfg(test)]
+    pub(super) fn watchers(&self) -> usize {
+        self.shards[0].lock().watchers()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
@@ -198,15 +218,48 @@ impl fmt::Debug for Uses {
     }
 }
 
-/// Content that somebody is reading. Dropping it ends that.
+/// A look at what is used from now on. Dropping it ends that.
+pub(super) struct Watch {
+    uses: Arc<Uses>,
+    number: u64,
+}
+
+impl Watch {
+    /// Whether it was used since, or a lease on it was taken or let go since, or is held.
+    pub(super) fn is_in_demand(&self, name: Fingerprint, now: Timestamp) -> bool {
+        let shard = self.uses.shard(name).lock();
+        shard.is_leased(name, now, LEASE) || shard.was_used(self.number, name)
+    }
+
+    /// Whether something that was stored since needs it, or something that is being stored.
+    pub(super) fn is_needed(&self, name: Fingerprint) -> bool {
+        self.uses.shard(name).lock().is_needed(self.number, name)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let shards = &self.uses.shards;
+        shards.iter().for_each(|shard| shard.lock().unwatch(self.number));
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Watch({})", self.number)
+    }
+}
+
+/// Content that is in use. Dropping it ends that.
 pub struct Lease {
     uses: Arc<Uses>,
     name: Fingerprint,
+    purpose: Purpose,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.uses.shard(self.name).lock().release(self.name);
+        self.uses.shard(self.name).lock().release(self.name, self.purpose);
     }
 }
 

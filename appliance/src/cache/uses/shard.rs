@@ -26,14 +26,33 @@ pub(super) struct Shard {
     /// Settled ones that are not any more, until the next merge.
     gone: HashSet<u64>,
     changed: HashSet<u64>,
-    /// What was used since somebody began to watch; nothing while nobody does.
-    watched: Option<HashSet<u64>>,
+    watched: Vec<Watched>,
     leases: HashMap<u64, Leased>,
+}
+
+/// What one watcher has seen.
+#[derive(Debug, Default)]
+struct Watched {
+    watcher: u64,
+    used: HashSet<u64>,
+    /// Of which by what was being stored.
+    needed: HashSet<u64>,
+}
+
+/// What a lease is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Somebody reads it.
+    Reading,
+    /// What is being stored needs it.
+    Storing,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Leased {
     count: u32,
+    /// Of them, those of what is being stored.
+    storing: u32,
     /// When the last of them was taken.
     since: Timestamp,
 }
@@ -102,13 +121,15 @@ impl Shard {
         self.settled.sort_by_key(|(name, _)| name.0);
     }
 
-    /// Keeps those that are `here`, which is sorted.
+    /// Keeps those that are `here`, which is sorted, and those that were used since a watch began: they can have
+    /// come since.
     pub(super) fn sweep(&mut self, here: &[Fingerprint]) {
         self.merge();
         let mut here = here.iter().map(|name| name.0).peekable();
+        let watched = &self.watched;
         self.settled.retain(|(name, _)| {
             while here.next_if(|next| *next < name.0).is_some() {}
-            here.peek() == Some(&name.0)
+            here.peek() == Some(&name.0) || watched.iter().any(|watched| watched.used.contains(&name.0))
         });
         self.settled.shrink_to_fit();
         let settled = &self.settled;
@@ -124,41 +145,71 @@ impl Shard {
             .collect()
     }
 
-    /// Begins to watch what is used, or begins anew.
-    pub(super) fn watch(&mut self) {
-        self.watched = Some(HashSet::new());
+    /// Begins to watch what is used.
+    pub(super) fn watch(&mut self, watcher: u64) {
+        self.watched.push(Watched {
+            watcher,
+            ..Watched::default()
+        });
+    }
+
+    #[cfg(test)]
+    pub(super) fn watchers(&self) -> usize {
+        self.watched.len()
+    }
+
+    pub(super) fn unwatch(&mut self, watcher: u64) {
+        self.watched.retain(|watched| watched.watcher != watcher);
     }
 
     pub(super) fn see(&mut self, name: Fingerprint) {
-        if let Some(watched) = &mut self.watched {
-            watched.insert(name.0);
+        for watched in &mut self.watched {
+            watched.used.insert(name.0);
         }
     }
 
-    pub(super) fn was_seen(&self, name: Fingerprint) -> bool {
-        self.watched
-            .as_ref()
-            .is_some_and(|watched| watched.contains(&name.0))
-    }
-
-    pub(super) fn unwatch(&mut self) {
-        self.watched = None;
-    }
-
-    pub(super) fn lease(&mut self, name: Fingerprint, now: Timestamp) {
+    fn see_lease(&mut self, name: Fingerprint, purpose: Purpose) {
         self.see(name);
-        let leased = self
-            .leases
-            .entry(name.0)
-            .or_insert(Leased { count: 0, since: now });
+        if purpose == Purpose::Storing {
+            for watched in &mut self.watched {
+                watched.needed.insert(name.0);
+            }
+        }
+    }
+
+    fn watched_by(&self, watcher: u64) -> Option<&Watched> {
+        self.watched.iter().find(|watched| watched.watcher == watcher)
+    }
+
+    pub(super) fn was_used(&self, watcher: u64, name: Fingerprint) -> bool {
+        let watched = self.watched_by(watcher);
+        watched.is_some_and(|watched| watched.used.contains(&name.0))
+    }
+
+    /// Whether what is being stored needs it, or was stored since the watch began.
+    pub(super) fn is_needed(&self, watcher: u64, name: Fingerprint) -> bool {
+        let watched = self.watched_by(watcher);
+        watched.is_some_and(|watched| watched.needed.contains(&name.0))
+            || self.leases.get(&name.0).is_some_and(|leased| leased.storing > 0)
+    }
+
+    pub(super) fn lease(&mut self, name: Fingerprint, purpose: Purpose, now: Timestamp) {
+        self.see_lease(name, purpose);
+        let leased = self.leases.entry(name.0).or_insert(Leased {
+            count: 0,
+            storing: 0,
+            since: now,
+        });
         leased.count += 1;
+        leased.storing += u32::from(purpose == Purpose::Storing);
         leased.since = now;
     }
 
-    pub(super) fn release(&mut self, name: Fingerprint) {
-        self.see(name);
+    pub(super) fn release(&mut self, name: Fingerprint, purpose: Purpose) {
+        self.see_lease(name, purpose);
         if let Some(leased) = self.leases.get_mut(&name.0) {
             leased.count -= 1;
+            leased.storing -= u32::from(purpose == Purpose::Storing);
             if leased.count == 0 {
                 self.leases.remove(&name.0);
             }

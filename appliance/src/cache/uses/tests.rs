@@ -35,8 +35,8 @@ fn demand_is_a_use_or_a_lease_and_a_forgotten_lease_ends() {
     uses.used(&other, later(10));
     let lease = uses.lease(&leased, later(10));
     let before = uses.lease(&released, later(10));
-    uses.watch();
-    let demand = |digest| uses.is_in_demand(fingerprint(digest), later(20));
+    let watch = uses.watch();
+    let demand = |digest| watch.is_in_demand(fingerprint(digest), later(20));
     assert!(!demand(&used) && demand(&leased) && demand(&released) && !demand(&other));
     uses.used(&used, later(10));
     drop(before);
@@ -49,8 +49,11 @@ fn demand_is_a_use_or_a_lease_and_a_forgotten_lease_ends() {
     assert!(uses.is_leased(name, later(30)), "the other holds it");
     drop(again);
     assert!(!uses.is_leased(name, later(30)));
-    uses.unwatch();
-    assert!(!demand(&used) && !demand(&released), "nobody watches");
+    // Another watch begins anew, and ends by itself.
+    let another = uses.watch();
+    assert!(!another.is_in_demand(fingerprint(&used), later(20)));
+    drop(another);
+    assert!(demand(&used) && demand(&released), "the first goes on");
 }
 
 #[test]
@@ -153,6 +156,50 @@ fn a_torn_or_damaged_file_gives_what_is_right_before_the_damage() {
     uses.stored(&named(3), NOW);
     log.write(&uses).expect("written anew");
     assert_eq!(read_back(folder.path()).len(), 1);
+}
+
+/// Whatever call fails, what was written before is read again, and the next write brings the rest.
+#[test]
+fn a_write_that_fails_loses_nothing_of_what_was_written() {
+    use crate::cache::{Call, tests::Faulty};
+    use rustix::io::Errno;
+    for long in [false, true] {
+        for errno in [Errno::IO, Errno::NOSPC, Errno::ROFS] {
+            for at in 0..8 {
+                let folder = tempfile::tempdir().expect("a folder");
+                let faulty = Faulty::new();
+                let mut log = Log::new(folder.path().join("uses.log"), faulty.disk());
+                let uses = Uses::new(Kind::Lru);
+                for n in 0..3000 {
+                    uses.stored(&named(n), NOW);
+                }
+                log.write(&uses).expect("written");
+                if long {
+                    // One that has not read it writes it anew.
+                    log = Log::new(folder.path().join("uses.log"), faulty.disk());
+                }
+                uses.used(&named(1), later(5));
+                uses.stored(&named(4000), later(5));
+                let mut calls = 0;
+                faulty.fail(move |call, _| {
+                    calls += 1;
+                    (calls > at && call != Call::Unlink).then_some(errno)
+                });
+                let written = log.write(&uses).is_ok();
+                faulty.heal();
+                let left = read_back(folder.path());
+                assert!(left.len() == 3000 || left.len() == 3001, "{long} {errno} {at}");
+                assert!(!written || left.len() == 3001, "{long} {errno} {at}");
+                assert!(!folder.path().join("uses.new").exists(), "{long} {errno} {at}");
+                uses.used(&named(2), later(7));
+                log.write(&uses).expect("written");
+                let again = read_back(folder.path());
+                assert_eq!(again.len(), 3001);
+                let last = |n| again.record(fingerprint(&named(n)), NOW).last_use();
+                assert_eq!((last(1), last(2), last(4000)), (later(5), later(7), later(5)));
+            }
+        }
+    }
 }
 
 #[test]
