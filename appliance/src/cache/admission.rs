@@ -120,14 +120,17 @@ impl Admission {
         })
     }
 
-    /// Keeps a digest from being filled until its file is removed. `None` while it is being filled.
+    /// Keeps a digest from being filled until its file is removed. `None` while it is being filled, or is doomed
+    /// already: then somebody else sees to its file.
     pub(super) fn doom(self: &Arc<Self>, digest: &Digest) -> Option<Doom> {
         // The same order of locks as in `begin`.
         let running = self.running.lock();
         if running.contains_key(digest) {
             return None;
         }
-        self.doomed.lock().insert(*digest);
+        if !self.doomed.lock().insert(*digest) {
+            return None;
+        }
         Some(Doom {
             admission: self.clone(),
             digest: *digest,
@@ -181,6 +184,11 @@ impl Admission {
             }
         }
         Ok(())
+    }
+
+    /// How many files are about to be removed.
+    pub(super) fn doomed(&self) -> u64 {
+        self.doomed.lock().len() as u64
     }
 
     /// How many fills are running.
@@ -406,7 +414,23 @@ mod tests {
         let one = ticket(&admission, 1);
         assert!(admission.begin(&one.digest).is_none());
         let digest = one.digest;
+        assert!(admission.doom(&digest).is_none(), "it is being filled");
         drop(one);
+        assert!(admission.begin(&digest).is_some());
+    }
+
+    #[test]
+    fn what_is_doomed_is_doomed_once_and_not_filled() {
+        let admission = Admission::new(None, None, 1.0);
+        let digest = Digest::of(Algorithm::Sha256, b"1");
+        let doom = admission.doom(&digest).expect("nobody else");
+        assert!(
+            admission.doom(&digest).is_none(),
+            "its end would be the first one's"
+        );
+        assert!(admission.begin(&digest).is_none());
+        assert_eq!(admission.doomed(), 1);
+        drop(doom);
         assert!(admission.begin(&digest).is_some());
     }
 }
