@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     pass::Pass,
-    record::{Ending, Fault, What},
+    record::{Ending, Fault, Sums, What},
     task::{Settings, Told},
     walker::Walker,
 };
@@ -49,22 +49,44 @@ impl From<CacheError> for Stop {
 
 /// The means of a pass.
 pub(super) struct Run<'a> {
-    pub(super) cache: &'a Cache,
-    pub(super) walker: &'a dyn Walker,
-    pub(super) hands: &'a dyn Hands,
-    pub(super) settings: &'a Settings,
+    cache: &'a Cache,
+    walker: &'a dyn Walker,
+    hands: &'a dyn Hands,
+    settings: &'a Settings,
     /// Files that are off the list and could not be removed yet.
-    pub(super) condemned: &'a mut Vec<Condemned>,
-    pub(super) told: &'a Told,
+    condemned: &'a mut Vec<Condemned>,
+    told: &'a Told,
+    /// What of the pass is told already.
+    counted: Sums,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        cache: &'a Cache,
+        (walker, hands): (&'a dyn Walker, &'a dyn Hands),
+        settings: &'a Settings,
+        condemned: &'a mut Vec<Condemned>,
+        told: &'a Told,
+    ) -> Self {
+        Self {
+            cache,
+            walker,
+            hands,
+            settings,
+            condemned,
+            told,
+            counted: Sums::default(),
+        }
+    }
+
     /// Goes on with a pass until it is done, fails, or `stop` is told.
     pub(super) async fn advance(&mut self, pass: &mut Pass, rate: Option<u64>, stop: &Notify) -> Pause {
         let began = Instant::now();
         let took = pass.record.took;
         pass.record.ending = Ending::Open;
+        self.counted = pass.record.sums;
         let outcome = self.walk(pass, rate, stop).await;
+        self.count(pass);
         pass.record.took = took.saturating_add(milliseconds(began.elapsed()));
         let (ending, pause) = match outcome {
             Ok(Pause::Done) => (Ending::Done, Pause::Done),
@@ -115,7 +137,7 @@ impl Run<'_> {
                 pass.record.sums.foreign = before.foreign;
                 pass.record.sums.unreadable = before.unreadable;
             }
-            self.told.count(&pass.record.sums.since(&before), pass);
+            self.count(pass);
             if let Err(stop) = done {
                 drop(taken);
                 if ended.is_none() {
@@ -138,6 +160,12 @@ impl Run<'_> {
             Ok(_) => Err((Fault::Janitor("somebody else has the same done".to_owned()), None)),
             Err(error) => Err(self.failed(pass, &error)),
         }
+    }
+
+    /// Tells what has come since it was told last.
+    fn count(&mut self, pass: &Pass) {
+        self.told.count(&pass.record.sums.since(&self.counted), pass);
+        self.counted = pass.record.sums;
     }
 
     /// Does what follows from a step.
@@ -311,9 +339,7 @@ impl Run<'_> {
                     && *reached == pass.cursor
                 {
                     tracing::warn!(file = %name, "workers die at a file: it is stepped over");
-                    let before = pass.record.sums;
                     pass.step_over(reached.folder(), name.clone());
-                    self.told.count(&pass.record.sums.since(&before), pass);
                 }
                 Fault::Worker(words)
             }

@@ -344,14 +344,13 @@ impl Keeper {
         };
         let stop = Notify::new();
         let pause = {
-            let mut run = Run {
-                cache: &self.cache,
-                walker: &*self.walker,
-                hands: &*self.hands,
-                settings: &self.settings,
-                condemned: &mut self.condemned,
-                told: &self.told,
-            };
+            let mut run = Run::new(
+                &self.cache,
+                (&*self.walker, &*self.hands),
+                &self.settings,
+                &mut self.condemned,
+                &self.told,
+            );
             let mut advancing = pin!(run.advance(&mut pass, Some(rate), &stop));
             let mut look = interval(LOOK.min(self.settings.save_every));
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);

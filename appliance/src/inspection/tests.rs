@@ -40,7 +40,7 @@ enum Act {
     Die(Digest),
     /// Reading it fails with this number.
     Unreadable(Digest, i32),
-    /// Stands still before it, until the walk is given up.
+    /// A scrub stands still before it, until it is given up.
     Stand(Digest),
 }
 
@@ -163,7 +163,7 @@ impl Walker for Scripted {
                             },
                         });
                     }
-                    Some(Act::Stand(_)) => {
+                    Some(Act::Stand(_)) if task == Task::Scrub => {
                         steps.closed().await;
                         return Err(unread(&progress));
                     }
@@ -177,7 +177,7 @@ impl Walker for Scripted {
                             },
                         };
                     }
-                    None => {}
+                    Some(Act::Stand(_)) | None => {}
                 }
                 progress.cursor = at;
                 progress.files += 1;
