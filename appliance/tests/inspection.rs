@@ -346,6 +346,9 @@ async fn what_is_arriving_is_left_alone_and_what_was_abandoned_goes() {
         .await
         .expect("stored");
     drop(fill);
+    // The fill's row is written in its turn: what comes after it waits for it.
+    let shown = bed.cache.show(&name(), &digest(&left)).await;
+    shown.expect("written");
     for (days, gone) in [(6, 0), (8, 1)] {
         bed.plant(&bed.file("fill", &left), &half, HOUR * 24 * days);
         assert_eq!(bed.scan().await.sums.partials, gone, "after {days} days");
