@@ -7,6 +7,7 @@
 //! - [`console`], [`api`]: the box's own pages, and the JSON that they speak
 //! - [`mirror`]: what to do for a reference: hit, revalidate, fill, stale, pass
 //! - [`cache`]: what the site has, on its disk · [`upstream`]: talking to registries over the WAN
+//! - [`collector`], [`inspection`]: making room, and mending what has drifted apart
 //! - [`janitor`]: the process that does for the cache what can hang or grow
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`delivery`]: how bytes leave the box · [`memory`]: the one budget for bytes in flight
@@ -27,6 +28,7 @@ pub mod command;
 pub mod config;
 pub mod console;
 pub mod delivery;
+pub mod inspection;
 pub mod janitor;
 pub mod lan;
 pub mod listen;

@@ -5,6 +5,7 @@
 //! Sizes are in bytes, ages in seconds. Must not know: how any of it is found out, or sent.
 
 mod images;
+mod inspect;
 mod keep;
 mod pull;
 mod reload;
@@ -14,12 +15,13 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use images::{ImageEntry, Images};
+pub use inspect::{InspectEvent, InspectRequest, Inspection, Inspections};
 pub use keep::{CollectEvent, CollectRequest, Collection, Collections, ImageRequest, Kept};
 pub use pull::{BlobState, PullEvent, PullRequest};
 pub use reload::Reloaded;
 pub use status::{
-    Alert, CacheStatus, CollectorStatus, EndpointState, EndpointStatus, Mode, RateLimit, Status, Traffic,
-    UpstreamStatus,
+    Alert, CacheStatus, CircuitStatus, CollectorFailure, CollectorStatus, EndpointState, EndpointStatus,
+    Mode, RateLimit, Status, Traffic, UpstreamStatus, WorkerLimit,
 };
 
 /// Where each thing is asked for.
@@ -33,6 +35,8 @@ pub mod path {
     pub const EVICT: &str = "/api/v1/evict";
     pub const COLLECT: &str = "/api/v1/collect";
     pub const COLLECTIONS: &str = "/api/v1/collections";
+    pub const INSPECT: &str = "/api/v1/inspect";
+    pub const INSPECTIONS: &str = "/api/v1/inspections";
 }
 
 /// The body of every answer that is not a success.

@@ -119,6 +119,45 @@ pub struct CollectorStatus {
     pub state: String,
     pub last_run_seconds_ago: Option<u64>,
     pub freed_bytes: u64,
+    /// The last collection that did not make enough room, whatever came after it.
+    #[serde(default)]
+    pub last_failure: Option<CollectorFailure>,
+    /// What limits the worker, as the last one said; empty before there was one.
+    #[serde(default)]
+    pub limits: Vec<WorkerLimit>,
+    /// Nothing from a box that does not say.
+    #[serde(default)]
+    pub circuit: Option<CircuitStatus>,
+}
+
+/// A collection that did not make enough room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectorFailure {
+    /// When it began; nothing when the clock was wrong then.
+    pub seconds_ago: Option<u64>,
+    pub reason: String,
+}
+
+/// Something that the worker may not, or not so much of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerLimit {
+    pub name: String,
+    /// Whether it is in effect.
+    pub holds: bool,
+    /// How it is limited, or why not.
+    pub text: String,
+}
+
+/// Whether the worker is given anything to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum CircuitStatus {
+    Closed,
+    /// It failed too often and is left alone for a while.
+    Open {
+        reason: String,
+        retry_in_seconds: u64,
+    },
 }
 
 /// An open incident.

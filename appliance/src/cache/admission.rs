@@ -120,7 +120,8 @@ impl Admission {
         })
     }
 
-    /// Keeps a digest from being filled until its file is removed. `None` while it is being filled.
+    /// Keeps a digest from being filled until its file is removed, by all who have doomed it. `None` while it is being
+    /// filled.
     pub(super) fn doom(self: &Arc<Self>, digest: &Digest) -> Option<Doom> {
         // The same order of locks as in `begin`.
         let running = self.running.lock();
@@ -128,6 +129,24 @@ impl Admission {
             return None;
         }
         *self.doomed.lock().entry(*digest).or_default() += 1;
+        Some(Doom {
+            admission: self.clone(),
+            digest: *digest,
+        })
+    }
+
+    /// The same, for one who does not know that the digest is off the list: `None` also when it is doomed already,
+    /// for then somebody else sees to its file.
+    pub(super) fn doom_alone(self: &Arc<Self>, digest: &Digest) -> Option<Doom> {
+        // The same order of locks as in `begin`.
+        let running = self.running.lock();
+        let mut doomed = self.doomed.lock();
+        if running.contains_key(digest) || doomed.contains_key(digest) {
+            return None;
+        }
+        doomed.insert(*digest, 1);
+        drop(doomed);
+        drop(running);
         Some(Doom {
             admission: self.clone(),
             digest: *digest,
@@ -181,6 +200,11 @@ impl Admission {
             }
         }
         Ok(())
+    }
+
+    /// How many files are about to be removed.
+    pub(super) fn doomed(&self) -> u64 {
+        self.doomed.lock().len() as u64
     }
 
     /// How many fills are running.
@@ -433,7 +457,23 @@ mod tests {
         let one = ticket(&admission, 1);
         assert!(admission.begin(&one.digest).is_none());
         let digest = one.digest;
+        assert!(admission.doom(&digest).is_none(), "it is being filled");
         drop(one);
+        assert!(admission.begin(&digest).is_some());
+    }
+
+    #[test]
+    fn what_is_doomed_is_not_doomed_by_who_does_not_know() {
+        let admission = Admission::new(None, None, 1.0);
+        let digest = Digest::of(Algorithm::Sha256, b"1");
+        let doom = admission.doom_alone(&digest).expect("nobody else");
+        assert!(
+            admission.doom_alone(&digest).is_none(),
+            "its end would be the first one's"
+        );
+        assert!(admission.begin(&digest).is_none());
+        assert_eq!(admission.doomed(), 1);
+        drop(doom);
         assert!(admission.begin(&digest).is_some());
     }
 }

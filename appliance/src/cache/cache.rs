@@ -6,7 +6,7 @@
 use std::{
     collections::HashSet,
     fmt, io,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::AtomicU64},
 };
 
 use bytes::Bytes;
@@ -27,6 +27,7 @@ use super::{
     files,
     fill::Fill,
     index::{Command, Found, Index, Kept, Refresh, State, Wrong},
+    inspection::Distrusted,
     layout::Layout,
     lock,
     options::Options,
@@ -55,6 +56,10 @@ pub(super) struct Inner {
     pub(super) adrift: Mutex<HashSet<Digest>>,
     /// Told when a fill found the cache above `high`, or no room at all.
     room_wanted: Arc<Notify>,
+    /// Files that cannot be read, whatever their names say.
+    pub(super) distrusted: Distrusted,
+    /// The last loss of the index after which all whole files were adopted.
+    pub(super) adopted: AtomicU64,
     inline_below: u64,
     high: f64,
     pub(super) max_bytes: Option<u64>,
@@ -101,6 +106,8 @@ impl Inner {
             log: Mutex::new(log),
             adrift: Mutex::default(),
             room_wanted: Arc::default(),
+            distrusted: Distrusted::default(),
+            adopted: AtomicU64::new(u64::MAX),
             inline_below: options.inline_below,
             high: options.high,
             max_bytes: options.max_bytes,
@@ -451,6 +458,7 @@ impl Cache {
             index_bytes: inner.index.file_length(),
             partials: sums.fills,
             filling: inner.admission.running(),
+            condemned: inner.admission.doomed(),
             state: inner.index.state(),
             counters: inner.index.counters(),
         }

@@ -102,11 +102,17 @@ impl Cache {
 }
 
 /// Takes units off the list. Also the numbers of those that were spared.
-async fn carry_out(inner: &Inner, units: Vec<Unit>, guard: Guard) -> Result<(Taken, Vec<usize>), CacheError> {
+pub(super) async fn carry_out(
+    inner: &Inner,
+    units: Vec<Unit>,
+    guard: Guard,
+) -> Result<(Taken, Vec<usize>), CacheError> {
     // Before they are off the list: a fill that began in between would lose its file.
     let mut dooms = HashMap::new();
     for digest in units.iter().flat_map(|unit| &unit.freed) {
-        if let Some(doom) = inner.admission.doom(digest) {
+        if !dooms.contains_key(digest)
+            && let Some(doom) = inner.admission.doom(digest)
+        {
             dooms.insert(*digest, doom);
         }
     }
@@ -213,6 +219,10 @@ pub struct Condemned {
 }
 
 impl Condemned {
+    pub(super) fn new(doom: Doom, size: u64) -> Self {
+        Self { doom, size }
+    }
+
     pub fn digest(&self) -> &Digest {
         self.doom.digest()
     }

@@ -104,7 +104,11 @@ enum Reclaimed {
 /// Takes back a file that a crash left between its renaming and its row: it is a partial that is whole.
 fn reclaim(inner: &Inner, digest: &Digest, path: &Path) -> Result<Reclaimed, CacheError> {
     let unlisted = inner.layout.blob(digest);
-    if path.exists() || !unlisted.exists() || inner.index.blob_row(digest)?.is_some() {
+    if inner.distrusted.contains(digest)
+        || path.exists()
+        || !unlisted.exists()
+        || inner.index.blob_row(digest)?.is_some()
+    {
         return Ok(Reclaimed::No);
     }
     let moved = inner.disk.rename(&unlisted, path);

@@ -9,6 +9,7 @@
 //! | [`fill`], [`syncing`], [`publish`] | a blob on its way in: written and hashed, synced, listed |
 //! | [`admission`] | room, and one fill per digest |
 //! | [`recovery`] | files and index after a crash |
+//! | [`inspection`] | files and index while it is in use |
 //! | [`uses`] | what was used when, and is in use |
 //! | [`pressure`], [`census`], [`eviction`], [`collection`] | how full it is, what is here, what goes first, and its going |
 //! | [`layout`], [`lock`], [`boot`], [`disk`] | paths, one process, which boot, system calls |
@@ -39,6 +40,7 @@ pub mod eviction;
 mod files;
 mod fill;
 mod index;
+mod inspection;
 mod layout;
 mod lock;
 mod options;
@@ -63,6 +65,7 @@ pub use disk::{Call, Disk, Faults, Space};
 pub use error::{CacheError, Kind, Resource};
 pub use fill::Fill;
 pub use index::{Counters, State};
+pub use inspection::{Ages, Differences, Partials, Seen, Stretch};
 pub(crate) use layout::Layout;
 pub use options::Options;
 pub use pressure::{Level, Pressure};

@@ -86,6 +86,8 @@ fn place(body: &Body) -> Result<(), CacheError> {
     body.syncing.check(&body.digest)?;
     disk.rename(body.path(), &blob).map_err(failed)?;
     body.meet(Fate::Moved);
+    // Whatever lay there before has lost its name.
+    body.inner.distrusted.remove(&body.digest);
     disk.sync_folder(&layout.blobs)
         .and_then(|()| disk.sync_folder(&layout.fills))
         .map_err(|error| {

@@ -10,12 +10,13 @@
 //! | a row whose file is missing or of another length | both removed |
 //! | a fill's row without a file, or of a blob that is listed | removed, with its partial |
 //! | a partial without a row; a name that is no digest's under `fill/` | removed |
+//! | a file that an inspection could not read | left alone: reading it can take for ever |
 //! | anything else | left alone and reported |
 //!
 //! Promises: a blob that is being filled or published is left alone; an index in memory, which knows
 //! nothing, is no reason to remove anything. Must not know: what is worth keeping.
 
-use std::{fs::Metadata, path::Path};
+use std::{fs::Metadata, path::Path, sync::atomic::Ordering::SeqCst};
 
 use crate::{
     oci::{Digest, Hasher, Repository},
@@ -29,9 +30,15 @@ use super::{
     layout::SET_ASIDE,
 };
 
-/// What the rest of the house keeps beside the cache: the commands' socket, the certificate, and the history of
-/// collections.
-const HOUSEMATES: [&str; 4] = ["larder.sock", "tls", "collections.log", "collections.new"];
+/// What the rest of the house keeps beside the cache: the commands' socket, the certificate, what was collected and
+/// inspected.
+const HOUSEMATES: [&str; 5] = [
+    "larder.sock",
+    "tls",
+    "collections.log",
+    "collections.new",
+    "inspection.json",
+];
 /// Changes sent to the writer at once: one transaction for all of them.
 const BATCH: usize = 64;
 /// The most names of unknown files that are reported.
@@ -66,10 +73,11 @@ pub(super) fn recover(inner: &Inner) -> Recovery {
         inner,
         found: Recovery::default(),
         pending: Vec::new(),
+        unreadable: 0,
     };
-    if !inner.index.is_writable() {
+    let Some(standing) = inner.index.standing() else {
         return run.found;
-    }
+    };
     let steps = [Step::BlobFiles, Step::BlobRows, Step::Partials, Step::Folder];
     for step in steps {
         let done = match step {
@@ -82,6 +90,10 @@ pub(super) fn recover(inner: &Inner) -> Recovery {
             run.error(&error);
         }
         run.send();
+        // From here on a file without a row is one that nobody wants.
+        if matches!(step, Step::BlobFiles) && run.found.errors == run.unreadable {
+            inner.adopted.store(standing.losses, SeqCst);
+        }
     }
     if run.found != Recovery::default() {
         tracing::info!(found = ?run.found, "the cache was brought in order");
@@ -101,6 +113,8 @@ struct Run<'a> {
     inner: &'a Inner,
     found: Recovery,
     pending: Vec<Command>,
+    /// Of the errors, files that could not be read.
+    unreadable: u64,
 }
 
 impl Run<'_> {
@@ -182,7 +196,10 @@ impl Run<'_> {
             };
             // Looked at before the row: publishing holds its ticket until the row is there.
             let running = run.inner.admission.is_running(&digest);
-            if running || run.inner.index.blob_row(&digest)?.is_some() {
+            if running
+                || run.inner.distrusted.contains(&digest)
+                || run.inner.index.blob_row(&digest)?.is_some()
+            {
                 return Ok(());
             }
             run.adopt(path, digest, metadata.len())
@@ -192,7 +209,9 @@ impl Run<'_> {
     /// Lists a file if it is what its name says.
     fn adopt(&mut self, path: &Path, digest: Digest, size: u64) -> Result<(), CacheError> {
         let inner = self.inner;
-        let right = self.hashes_to(path, &digest)?;
+        let right = self
+            .hashes_to(path, &digest)
+            .inspect_err(|_| self.unreadable += 1)?;
         // A client may have asked for it meanwhile: its fill takes the file over, and the row with it.
         let Some(_ticket) = inner.admission.begin(&digest) else {
             return Ok(());

@@ -32,6 +32,8 @@ pub struct CacheStats {
     pub partials: u64,
     /// Of which are arriving now.
     pub filling: u64,
+    /// Files that are not listed any more and wait for their removal.
+    pub condemned: u64,
     pub state: State,
     pub counters: Counters,
 }

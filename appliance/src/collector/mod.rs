@@ -29,7 +29,7 @@ mod run;
 mod task;
 
 pub use hands::{Hands, Removed, Unable};
-pub use record::{Ending, Record, Why};
+pub use record::{Counts, Ending, Record, Why};
 pub use task::{Collector, Settings, Stopped};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a collection did, for people.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,50 @@ pub enum Ending {
     Short(String),
     /// It could not go on: why.
     Failed(String),
+}
+
+impl Ending {
+    /// The word of it, as metrics and programs read it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Rehearsed => "rehearsed",
+            Self::Short(_) => "short",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// What has been done since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By what set them off, and by the words of their endings.
+    pub collections: BTreeMap<(&'static str, &'static str), u64>,
+    /// Pieces of content that went, and their bytes.
+    pub pieces: u64,
+    pub bytes: u64,
+}
+
+impl Counts {
+    pub(super) fn new() -> Self {
+        let endings = ["done", "short", "failed"];
+        let all = Why::ALL
+            .into_iter()
+            .flat_map(|why| endings.map(|ending| ((why.word(), ending), 0)));
+        Self {
+            collections: all.collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn add(&mut self, record: &Record) {
+        *self
+            .collections
+            .entry((record.why.word(), record.ending.word()))
+            .or_default() += 1;
+        self.pieces += record.pieces;
+        self.bytes += record.bytes;
+    }
 }
 
 /// One collection.

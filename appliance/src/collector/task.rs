@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     hands::Hands,
     history::History,
-    record::{Ending, Record, Why},
+    record::{Counts, Ending, Record, Why},
     run::{Mode, Run, Task},
 };
 use crate::{
@@ -63,6 +63,7 @@ pub struct Settings {
 pub struct Collector {
     requests: mpsc::Sender<Request>,
     history: Arc<Mutex<History>>,
+    counts: Arc<Mutex<Counts>>,
 }
 
 /// The collector has ended.
@@ -80,7 +81,9 @@ impl Collector {
     pub fn start(cache: Cache, hands: Arc<dyn Hands>, settings: Settings) -> (Self, JoinHandle<()>) {
         let (requests, incoming) = mpsc::channel(64);
         let history = Arc::new(Mutex::new(History::read(settings.history.clone())));
+        let counts = Arc::new(Mutex::new(Counts::new()));
         let keeper = Keeper {
+            counts: counts.clone(),
             forecast: Forecast::new(WINDOW),
             condemned: Vec::new(),
             rest: None,
@@ -92,7 +95,12 @@ impl Collector {
             hands,
             settings,
         };
-        (Self { requests, history }, tokio::spawn(keeper.run(incoming)))
+        let collector = Self {
+            requests,
+            history,
+            counts,
+        };
+        (collector, tokio::spawn(keeper.run(incoming)))
     }
 
     /// Collects now, down to the low mark; joins the collection that runs, if one does.
@@ -116,6 +124,11 @@ impl Collector {
     pub fn history(&self) -> Vec<Record> {
         self.history.lock().records()
     }
+
+    /// What has been done since the start.
+    pub fn counts(&self) -> Counts {
+        self.counts.lock().clone()
+    }
 }
 
 /// The task's state.
@@ -124,6 +137,7 @@ struct Keeper {
     hands: Arc<dyn Hands>,
     settings: Settings,
     history: Arc<Mutex<History>>,
+    counts: Arc<Mutex<Counts>>,
     forecast: Forecast,
     condemned: Vec<Condemned>,
     /// No collection for a mark's sake before this: the last one did not help.
@@ -249,6 +263,7 @@ impl Keeper {
                 self.pause = (self.pause * 2).min(PAUSE.1);
             }
         }
+        self.counts.lock().add(&record);
         self.history.lock().add(&record);
         record
     }

@@ -44,20 +44,6 @@ enum Mood {
     Unable,
 }
 
-/// A filesystem with much room, however full the one is that the test runs on.
-struct Roomy;
-
-impl Faults for Roomy {
-    fn space(&self, _real: Space) -> Space {
-        Space {
-            bytes: 1 << 40,
-            free_bytes: 1 << 39,
-            inodes: 1 << 30,
-            free_inodes: 1 << 29,
-        }
-    }
-}
-
 /// Hands that remove files themselves.
 struct Own {
     blobs: PathBuf,

@@ -5,12 +5,12 @@ use serde::Serialize;
 use super::{
     Command, Failure, Line, Surroundings,
     client::Server,
-    configuration, images,
+    configuration, images, inspect,
     keep::{self, Deed},
     pull::{self, Form},
     status,
 };
-use crate::api::{CollectRequest, Images, Status, path};
+use crate::api::{CollectRequest, Images, InspectRequest, Status, path};
 
 /// Runs a command that asks.
 pub(super) fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<(), Failure> {
@@ -79,6 +79,10 @@ async fn ask(server: &Server, line: &Line, around: &mut Surroundings<'_>) -> Res
         Command::Collect { dry_run } => {
             let request = CollectRequest { dry_run: *dry_run };
             return keep::collect(server, path::COLLECT, request, form(line), around).await;
+        }
+        Command::Inspect { scrub } => {
+            let request = InspectRequest { scrub: *scrub };
+            return inspect::run(server, request, form(line), around).await;
         }
         // The others do not ask.
         Command::Serve | Command::Check | Command::Janitor | Command::Setup { .. } => String::new(),

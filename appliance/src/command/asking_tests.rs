@@ -118,3 +118,19 @@ fn nobody_there_is_said_with_what_to_try() {
         .expect_err("no TLS");
     assert!(failure.to_string().contains("plain HTTP only"), "{failure}");
 }
+
+#[test]
+fn an_inspection_is_told_and_one_that_fails_is_a_failure() {
+    let ran = asked(&["inspect"]);
+    assert!(ran.result.is_ok(), "{:?}", ran.result);
+    assert_eq!(
+        ran.output,
+        "scan: 7 files, in 0 ms\n  1 files that nobody listed, 2.0 KiB: removed\n"
+    );
+    let ran = asked(&["inspect", "--scrub", "--json"]);
+    assert_eq!(ran.output.lines().count(), 2, "{}", ran.output);
+    assert_eq!(
+        ran.result.expect_err("the scrub failed").to_string(),
+        "inspect: it died"
+    );
+}

@@ -82,6 +82,12 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Compare the disk with the list of what is kept, and mend what differs
+    Inspect {
+        /// Also read everything, to find bytes that have changed
+        #[arg(long)]
+        scrub: bool,
+    },
     /// Print a client's configuration for this box, ready to paste
     Setup {
         /// Which client

@@ -8,6 +8,7 @@ mod ask;
 mod check;
 mod client;
 mod images;
+mod inspect;
 mod keep;
 mod line;
 mod pull;
@@ -71,6 +72,8 @@ pub enum Failure {
     },
     #[error("collect: {0}")]
     Collection(String),
+    #[error("inspect: {0}")]
+    Inspection(String),
     #[error("start the runtime")]
     Runtime(#[source] io::Error),
 }
@@ -108,6 +111,7 @@ pub fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<Next, Failure> 
         | Command::Pin { .. }
         | Command::Unpin { .. }
         | Command::Evict { .. }
+        | Command::Inspect { .. }
         | Command::Collect { .. } => ask::run(line, around),
         Command::Janitor => janitor::work().map_err(Failure::Janitor),
         Command::Check => check::run(&configuration(line, around)?, around),

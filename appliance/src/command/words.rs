@@ -29,6 +29,14 @@ pub(super) fn age(seconds: u64) -> String {
     }
 }
 
+/// `40 ms`, `3m`: for how long something was at work.
+pub(super) fn duration(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        _ => age(milliseconds / 1_000),
+    }
+}
+
 /// `93 %` of a limit.
 pub(super) fn part(value: u64, whole: u64) -> String {
     if whole == 0 {

@@ -1,6 +1,6 @@
 //! Times of day: `daily 03:00`, `daily 02:00-05:00`, `22:00-07:00`. In the box's local time zone.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use super::text::text_serde;
 
@@ -76,6 +76,15 @@ impl Hours {
         } else {
             time >= self.from || time < self.to
         }
+    }
+}
+
+impl Hours {
+    /// How long it is.
+    pub fn length(self) -> Duration {
+        let day = 24 * 60;
+        let minutes = (day + self.to.0 - self.from.0) % day;
+        Duration::from_secs(u64::from(minutes) * 60)
     }
 }
 
@@ -163,6 +172,7 @@ mod tests {
     fn a_night_goes_past_midnight() {
         let night: Hours = "22:00-07:00".parse().expect("hours");
         assert!(night.contains(at("23:59")) && night.contains(at("00:00")) && night.contains(at("22:00")));
+        assert_eq!(night.length(), Duration::from_secs(9 * 3600));
         assert!(!night.contains(at("07:00")) && !night.contains(at("12:00")));
         let window: Window = "daily 02:00-05:00".parse().expect("a window");
         assert!(window.0.contains(at("04:59")) && !window.0.contains(at("05:00")));

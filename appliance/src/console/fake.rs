@@ -4,10 +4,11 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use super::*;
 use crate::{
-    api::{BlobState, Mode, Traffic},
+    api::{BlobState, Inspection, Mode, Traffic},
     memory::{Pool, PoolUsage},
     metrics::{
-        CacheReading, EndpointReading, Exposition, LedgerReading, Metrics, Readings, Storing, WanReading,
+        CacheReading, EndpointReading, Exposition, LedgerReading, Metrics, Readings, Storing, UpkeepReading,
+        WanReading,
     },
     oci::{Algorithm, Digest},
 };
@@ -61,6 +62,10 @@ impl Readings for Quiet {
         }
     }
 
+    fn upkeep(&self) -> UpkeepReading {
+        UpkeepReading::default()
+    }
+
     fn log_lines_dropped(&self) -> u64 {
         0
     }
@@ -89,6 +94,10 @@ impl Facts for Box7 {
 
     fn collections(&self) -> Collections {
         Collections::default()
+    }
+
+    fn inspections(&self) -> Inspections {
+        Inspections::default()
     }
 
     fn readiness(&self) -> Readiness {
@@ -145,6 +154,29 @@ impl Operations for Box7 {
     fn collect(&self, effect: Effect) -> BoxStream<'static, CollectEvent> {
         let reason = format!("{effect:?}: the hands are tied");
         stream::iter([CollectEvent::Working, CollectEvent::Failed { reason }]).boxed()
+    }
+
+    fn inspect(&self, depth: Depth) -> BoxStream<'static, InspectEvent> {
+        let scan = Inspection {
+            what: "scan".into(),
+            files: 7,
+            orphans: 1,
+            orphan_bytes: 2048,
+            ending: "done".into(),
+            ..Inspection::default()
+        };
+        let mut inspections = vec![scan];
+        if depth == Depth::Scrub {
+            inspections.push(Inspection {
+                what: "scrub".into(),
+                files: 3,
+                ending: "failed".into(),
+                fault: Some("worker".into()),
+                reason: Some("it died".into()),
+                ..Inspection::default()
+            });
+        }
+        stream::iter([InspectEvent::Working, InspectEvent::Done { inspections }]).boxed()
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>> {

@@ -20,7 +20,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 pub use room::Console;
 
 use crate::{
-    api::{CollectEvent, Collections, Images, Kept, PullEvent, Reloaded, Status},
+    api::{CollectEvent, Collections, Images, InspectEvent, Inspections, Kept, PullEvent, Reloaded, Status},
     oci::{Image, Platform, UpstreamName},
 };
 
@@ -37,6 +37,8 @@ pub trait Facts: Send + Sync + 'static {
     fn images(&self) -> BoxFuture<'_, Result<Images, String>>;
 
     fn collections(&self) -> Collections;
+
+    fn inspections(&self) -> Inspections;
 
     fn readiness(&self) -> Readiness;
 
@@ -59,6 +61,9 @@ pub trait Operations: Send + Sync + 'static {
     /// Makes room, or says what would go. The stream ends with `Done` or `Failed`.
     fn collect(&self, effect: Effect) -> BoxStream<'static, CollectEvent>;
 
+    /// Compares disk and list, and mends what differs. The stream ends with `Done` or `Failed`.
+    fn inspect(&self, depth: Depth) -> BoxStream<'static, InspectEvent>;
+
     /// Reads the configuration again. On failure, why, in words; nothing has changed then.
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>>;
 }
@@ -76,6 +81,14 @@ pub enum Change {
 pub enum Effect {
     Real,
     Said,
+}
+
+/// How thorough an inspection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    Scan,
+    /// A scan, and then everything is read.
+    Scrub,
 }
 
 /// Whether the box should be sent requests.
@@ -107,6 +120,8 @@ enum Route {
     Keep(Change),
     Collect,
     Collections,
+    Inspect,
+    Inspections,
 }
 
 impl Route {
@@ -125,6 +140,8 @@ impl Route {
             path::EVICT => Some(Self::Keep(Change::Evict)),
             path::COLLECT => Some(Self::Collect),
             path::COLLECTIONS => Some(Self::Collections),
+            path::INSPECT => Some(Self::Inspect),
+            path::INSPECTIONS => Some(Self::Inspections),
             _ => None,
         }
     }
@@ -143,7 +160,10 @@ impl Route {
     }
 
     const fn is_change(self) -> bool {
-        matches!(self, Self::Pull | Self::Reload | Self::Keep(_) | Self::Collect)
+        matches!(
+            self,
+            Self::Pull | Self::Reload | Self::Keep(_) | Self::Collect | Self::Inspect
+        )
     }
 
     const fn methods(self) -> &'static str {

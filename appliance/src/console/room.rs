@@ -4,14 +4,14 @@ use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, Empty};
 
 use super::{
-    AnswerBody, Arc, Asker, Body, BoxError, Change, Effect, Facts, Method, Operations, Readiness, Request,
-    Response, Route, StatusCode,
+    AnswerBody, Arc, Asker, Body, BoxError, Change, Depth, Effect, Facts, Method, Operations, Readiness,
+    Request, Response, Route, StatusCode,
     answer::{json, refusal, text, whole},
     body::{self, Refused},
     lines::lines,
 };
 use crate::{
-    api::{CollectRequest, ImageRequest, PullRequest},
+    api::{CollectRequest, ImageRequest, InspectRequest, PullRequest},
     metrics::{self, Exposition},
 };
 
@@ -83,6 +83,11 @@ impl Console {
                 .await
                 .unwrap_or_else(|refused| *refused),
             Route::Collections => json(&self.facts.collections()),
+            Route::Inspect => self
+                .inspect(&head.headers, body)
+                .await
+                .unwrap_or_else(|refused| *refused),
+            Route::Inspections => json(&self.facts.inspections()),
             Route::Reload => match self.operations.reload().await {
                 Ok(reloaded) => json(&reloaded),
                 Err(why) => refusal(StatusCode::UNPROCESSABLE_ENTITY, &why),
@@ -131,6 +136,15 @@ impl Console {
             Effect::Real
         };
         Ok(lines(self.operations.collect(effect)))
+    }
+
+    async fn inspect<B>(&self, headers: &HeaderMap, body: B) -> Result<Response<AnswerBody>, Refused>
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        let request: InspectRequest = body::document(headers, body).await?;
+        let depth = if request.scrub { Depth::Scrub } else { Depth::Scan };
+        Ok(lines(self.operations.inspect(depth)))
     }
 
     fn metrics(&self) -> Response<AnswerBody> {

@@ -44,6 +44,9 @@ async fn every_path_is_answered() {
         ("POST", "/healthz", 405, "\"error\":"),
         ("GET", "/api/v1/pull", 405, "\"error\":"),
         ("POST", "/api/v1/reload", 422, "`cache.policy`"),
+        ("GET", "/api/v1/inspections", 200, "\"inspections\":[]"),
+        ("GET", "/api/v1/inspect", 405, "\"error\":"),
+        ("POST", "/api/v1/inspect", 400, "read the request"),
     ] {
         assert!(Console::owns(path), "{path}");
         let (answered, _, body) = ask(method, path, "").await;
@@ -55,7 +58,7 @@ async fn every_path_is_answered() {
 
 #[tokio::test]
 async fn only_its_owner_changes_what_the_box_does() {
-    for path in ["/api/v1/pull", "/api/v1/reload"] {
+    for path in ["/api/v1/pull", "/api/v1/reload", "/api/v1/inspect"] {
         let body = r#"{"reference":"alpine"}"#;
         let (status, _, answer) = ask_as(Asker::Anyone, "POST", path, body).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{path}");

@@ -36,8 +36,8 @@ pub use limits::{Effect, Limit};
 pub use place::{Cursor, Folder, InvalidPlace, Name};
 pub use start::{Ending, Process, Program, Start, Started, Thread};
 pub use supervisor::{
-    Activity, Counts, JobState, Part, Report, Settings, Starts, Step, Supervisor, SupervisorState, Unlinked,
-    WorkerFacts,
+    Activity, Counts, JobState, Part, Report, Resting, Settings, Starts, Step, Supervisor, SupervisorState,
+    Unlinked, WorkerFacts,
 };
 pub use worker::WorkerError;
 

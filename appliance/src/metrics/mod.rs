@@ -23,7 +23,8 @@ use prometheus_client::registry::Registry;
 pub use histogram::Histogram;
 pub use labels::{FillFailure, Kind, Outcome, StatusClass};
 pub use readings::{
-    CacheReading, EndpointReading, FilesystemReading, LedgerReading, Readings, Storing, WanReading,
+    CacheReading, Circuit, EndpointReading, FilesystemReading, InspectionReading, LedgerReading, Readings,
+    Storing, UpkeepReading, WanReading, WorkerReading,
 };
 
 /// The media type of [`Exposition::render`].
@@ -135,7 +136,8 @@ impl Exposition {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(families::Counted(metrics)));
         registry.register_collector(Box::new(families::Upstreams(readings.clone())));
-        registry.register_collector(Box::new(families::Read(readings)));
+        registry.register_collector(Box::new(families::Read(readings.clone())));
+        registry.register_collector(Box::new(families::Upkeep(readings)));
         registry.register_collector(Box::new(families::Process));
         Self(registry)
     }

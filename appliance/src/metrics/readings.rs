@@ -21,6 +21,8 @@ pub trait Readings: fmt::Debug + Send + Sync + 'static {
 
     fn cache(&self) -> CacheReading;
 
+    fn upkeep(&self) -> UpkeepReading;
+
     /// Log lines that were dropped since the start.
     fn log_lines_dropped(&self) -> u64;
 }
@@ -110,4 +112,49 @@ pub struct FilesystemReading {
     /// Zero on a filesystem that does not count them.
     pub inodes: u64,
     pub free_inodes: u64,
+}
+
+/// What the box does on its own. Counts are since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpkeepReading {
+    /// Collections by what set them off, how they ended, and how many.
+    pub collections: Vec<(&'static str, &'static str, u64)>,
+    pub evicted_pieces: u64,
+    pub evicted_bytes: u64,
+    /// Files that are off the list and still there.
+    pub condemned: u64,
+    pub worker: WorkerReading,
+    pub inspections: Vec<InspectionReading>,
+}
+
+/// How the janitor's worker does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerReading {
+    pub started: u64,
+    pub not_started: u64,
+    pub killed: u64,
+    pub died: u64,
+    pub hung: u64,
+    pub circuit: Circuit,
+}
+
+/// Whether the worker is given anything to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Circuit {
+    #[default]
+    Closed,
+    Open,
+}
+
+/// One kind of inspection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InspectionReading {
+    /// `scan` or `scrub`.
+    pub what: &'static str,
+    pub done: u64,
+    pub failed: u64,
+    pub files: u64,
+    pub bytes: u64,
+    /// What was found, by its word.
+    pub findings: [(&'static str, u64); 7],
 }

@@ -64,6 +64,39 @@ impl Readings for Still {
         }
     }
 
+    fn upkeep(&self) -> UpkeepReading {
+        UpkeepReading {
+            collections: vec![("high-mark", "done", 4)],
+            evicted_pieces: 40,
+            evicted_bytes: 4000,
+            condemned: 2,
+            worker: WorkerReading {
+                started: 6,
+                not_started: 5,
+                killed: 3,
+                died: 2,
+                hung: 1,
+                circuit: Circuit::Open,
+            },
+            inspections: vec![InspectionReading {
+                what: "scan",
+                done: 1,
+                failed: 2,
+                files: 30,
+                bytes: 0,
+                findings: [
+                    ("orphan", 8),
+                    ("partial", 0),
+                    ("lost", 7),
+                    ("mismatch", 0),
+                    ("unreadable", 0),
+                    ("foreign", 9),
+                    ("left", 0),
+                ],
+            }],
+        }
+    }
+
     fn log_lines_dropped(&self) -> u64 {
         3
     }
@@ -113,6 +146,19 @@ fn what_was_counted_is_rendered() {
         "larder_cache_writable 0",
         "larder_cache_inodes_limit 9",
         "larder_log_lines_dropped_total 3",
+        "larder_collections_total{why=\"high-mark\",ending=\"done\"} 4",
+        "larder_evicted_pieces_total 40",
+        "larder_evicted_bytes_total 4000",
+        "larder_condemned_files 2",
+        "larder_janitor_starts_total 6",
+        "larder_janitor_start_failures_total 5",
+        "larder_janitor_kills_total 3",
+        "larder_janitor_deaths_total 2",
+        "larder_janitor_hung_total 1",
+        "larder_janitor_circuit_open 1",
+        "larder_inspections_total{what=\"scan\",ending=\"failed\"} 2",
+        "larder_inspected_files_total{what=\"scan\"} 30",
+        "larder_inspection_findings_total{what=\"scan\",finding=\"lost\"} 7",
         "# EOF",
     ] {
         assert!(text.lines().any(|l| l == line), "no {line:?} in:\n{text}");

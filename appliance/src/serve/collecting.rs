@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Removing files by the janitor's worker.
-struct Worker(Supervisor);
+pub(super) struct Worker(pub(super) Supervisor);
 
 impl Hands for Worker {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
@@ -139,7 +139,7 @@ fn pinned(cache: &Cache, config: &Config) -> Vec<Digest> {
         .collect()
 }
 
-fn is_open(window: Option<Window>) -> bool {
+pub(super) fn is_open(window: Option<Window>) -> bool {
     let Some(window) = window else { return true };
     let now = jiff::Zoned::now();
     let time = TimeOfDay::new(
@@ -151,11 +151,9 @@ fn is_open(window: Option<Window>) -> bool {
 
 /// A collection, as it is told.
 pub(super) fn told(record: &Record, now: Timestamp) -> api::Collection {
-    let (ending, reason) = match &record.ending {
-        Ending::Done => ("done", None),
-        Ending::Rehearsed => ("rehearsed", None),
-        Ending::Short(why) => ("short", Some(why.clone())),
-        Ending::Failed(why) => ("failed", Some(why.clone())),
+    let reason = match &record.ending {
+        Ending::Done | Ending::Rehearsed => None,
+        Ending::Short(why) | Ending::Failed(why) => Some(why.clone()),
     };
     api::Collection {
         seconds_ago: record.at.age(now).as_ref().map(Duration::as_secs),
@@ -170,7 +168,7 @@ pub(super) fn told(record: &Record, now: Timestamp) -> api::Collection {
         files: record.files,
         full_before: f64::from(record.before) / 1000.0,
         full_after: f64::from(record.after) / 1000.0,
-        ending: ending.to_owned(),
+        ending: record.ending.word().to_owned(),
         reason,
     }
 }

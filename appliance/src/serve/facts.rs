@@ -14,13 +14,14 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::time::Instant;
 
-use super::{collecting::told, endpoints::Opened, status::status, upstreams::Made};
+use super::{collecting::told, endpoints::Opened, inspecting, status::status, upstreams::Made};
 use crate::{
-    api::{Collections, ImageEntry, Images, Status},
+    api::{Collections, ImageEntry, Images, Inspections, Status},
     clock::Clock,
     collector::Collector,
     config::{Config, Scope},
     console::{self, Readiness},
+    inspection::Inspector,
     janitor::Supervisor,
     metrics::Metrics,
     mirror::{Completeness, Kept, Mirror},
@@ -45,6 +46,7 @@ pub(super) struct Facts {
     pub(super) mirror: Mirror,
     pub(super) collector: Collector,
     pub(super) janitor: Supervisor,
+    pub(super) inspector: Inspector,
     pub(super) clock: Clock,
     pub(super) client: Client,
     pub(super) metrics: Arc<Metrics>,
@@ -99,6 +101,15 @@ impl console::Facts for Facts {
         let history = self.collector.history();
         Collections {
             collections: history.iter().map(|record| told(record, now)).collect(),
+        }
+    }
+
+    fn inspections(&self) -> Inspections {
+        let now = self.clock.now();
+        let history = self.inspector.history();
+        let told = history.iter().map(|record| inspecting::told(record, now));
+        Inspections {
+            inspections: told.collect(),
         }
     }
 

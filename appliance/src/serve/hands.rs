@@ -8,11 +8,14 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
-use super::{collecting::told, facts::Facts, reload::Reloader};
+use tokio::task::{JoinError, JoinHandle};
+
+use super::{collecting::told, facts::Facts, inspecting, reload::Reloader};
 use crate::{
-    api::{BlobState, CollectEvent, Kept, PullEvent, Reloaded},
+    api::{BlobState, CollectEvent, InspectEvent, Kept, PullEvent, Reloaded},
     cache::CacheError,
-    console::{Change, Effect, Operations},
+    console::{Change, Depth, Effect, Operations},
+    inspection,
     mirror::{self, Mirror, Progress},
     oci::{Digest, Image, Platform, Reference},
     source::chain,
@@ -70,18 +73,42 @@ impl Operations for Hands {
                 },
             }
         });
-        stream::unfold(Some(asked), |asked| async move {
-            let mut asked = asked?;
-            match tokio::time::timeout(SIGN_OF_LIFE, &mut asked).await {
-                Err(_) => Some((CollectEvent::Working, Some(asked))),
-                Ok(Ok(event)) => Some((event, None)),
-                Ok(Err(error)) => {
-                    let reason = format!("collect: {error}");
-                    Some((CollectEvent::Failed { reason }, None))
-                }
+        with_signs_of_life(
+            asked,
+            || CollectEvent::Working,
+            |error| CollectEvent::Failed {
+                reason: format!("collect: {error}"),
+            },
+        )
+    }
+
+    fn inspect(&self, depth: Depth) -> BoxStream<'static, InspectEvent> {
+        let (inspector, clock) = (self.facts.inspector.clone(), self.facts.clock.clone());
+        tracing::info!(?depth, "an inspection was asked for");
+        let asked = tokio::spawn(async move {
+            let depth = match depth {
+                Depth::Scan => inspection::Depth::Scan,
+                Depth::Scrub => inspection::Depth::Scrub,
+            };
+            match inspector.inspect(depth).await {
+                Ok(records) => InspectEvent::Done {
+                    inspections: records
+                        .iter()
+                        .map(|record| inspecting::told(record, clock.now()))
+                        .collect(),
+                },
+                Err(stopped) => InspectEvent::Failed {
+                    reason: stopped.to_string(),
+                },
             }
-        })
-        .boxed()
+        });
+        with_signs_of_life(
+            asked,
+            || InspectEvent::Working,
+            |error| InspectEvent::Failed {
+                reason: format!("inspect: {error}"),
+            },
+        )
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>> {
@@ -154,6 +181,23 @@ impl Hands {
             taken.pieces, taken.bytes
         ))
     }
+}
+
+/// The outcome of a task, and before it a sign of life now and then.
+fn with_signs_of_life<E: Send + 'static>(
+    asked: JoinHandle<E>,
+    sign: fn() -> E,
+    failed: fn(JoinError) -> E,
+) -> BoxStream<'static, E> {
+    stream::unfold(Some(asked), move |asked| async move {
+        let mut asked = asked?;
+        match tokio::time::timeout(SIGN_OF_LIFE, &mut asked).await {
+            Err(_) => Some((sign(), Some(asked))),
+            Ok(Ok(event)) => Some((event, None)),
+            Ok(Err(error)) => Some((failed(error), None)),
+        }
+    })
+    .boxed()
 }
 
 fn event(progress: Progress, image: &Image) -> PullEvent {

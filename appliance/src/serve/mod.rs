@@ -11,6 +11,7 @@ mod endpoints;
 mod facts;
 mod hands;
 mod house;
+mod inspecting;
 mod limits;
 mod pages;
 mod readings;

@@ -1,11 +1,15 @@
 //! The state of the box, for a scraper.
 
+use tokio::time::Instant;
+
 use super::facts::Facts;
 use crate::{
     cache::State,
+    inspection::{Outcomes, What},
     memory::PoolUsage,
     metrics::{
-        CacheReading, EndpointReading, FilesystemReading, LedgerReading, Readings, Storing, WanReading,
+        CacheReading, Circuit, EndpointReading, FilesystemReading, InspectionReading, LedgerReading,
+        Readings, Storing, UpkeepReading, WanReading, WorkerReading,
     },
 };
 
@@ -83,7 +87,58 @@ impl Readings for Facts {
         }
     }
 
+    fn upkeep(&self) -> UpkeepReading {
+        let counts = self.collector.counts();
+        let janitor = self.janitor.state();
+        let is_open = janitor
+            .resting
+            .is_some_and(|resting| Instant::now() < resting.until);
+        let tally = self.inspector.tally();
+        let collections = counts.collections.iter();
+        UpkeepReading {
+            collections: collections
+                .map(|((why, ending), count)| (*why, *ending, *count))
+                .collect(),
+            evicted_pieces: counts.pieces,
+            evicted_bytes: counts.bytes,
+            condemned: self.mirror.cache().stats().condemned,
+            worker: WorkerReading {
+                started: janitor.counts.started,
+                not_started: janitor.counts.not_started,
+                killed: janitor.counts.killed,
+                died: janitor.counts.died,
+                hung: janitor.counts.hung,
+                circuit: if is_open { Circuit::Open } else { Circuit::Closed },
+            },
+            inspections: What::ALL
+                .into_iter()
+                .zip(tally)
+                .map(|(what, outcomes)| inspected(what, &outcomes))
+                .collect(),
+        }
+    }
+
     fn log_lines_dropped(&self) -> u64 {
         self.log.dropped_lines()
+    }
+}
+
+fn inspected(what: What, outcomes: &Outcomes) -> InspectionReading {
+    let sums = &outcomes.sums;
+    InspectionReading {
+        what: what.word(),
+        done: outcomes.done,
+        failed: outcomes.failed,
+        files: sums.files,
+        bytes: sums.bytes,
+        findings: [
+            ("orphan", sums.orphans),
+            ("partial", sums.partials),
+            ("lost", sums.lost),
+            ("mismatch", sums.mismatched),
+            ("unreadable", sums.unreadable),
+            ("foreign", sums.foreign),
+            ("left", sums.left),
+        ],
     }
 }

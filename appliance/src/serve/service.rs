@@ -20,6 +20,7 @@ use super::{
     facts::{Facts, Site},
     hands::Hands,
     house::House,
+    inspecting::Inspecting,
     reload::Reloader,
     upstreams, welcome,
 };
@@ -53,6 +54,7 @@ pub(super) struct Service {
     shutdown: Shutdown,
     serving: JoinHandle<()>,
     collecting: Collecting,
+    inspecting: Inspecting,
     upkeep: JoinHandle<()>,
 }
 
@@ -79,6 +81,14 @@ impl Service {
         let bound = listeners.bound();
         let site = Arc::new(ArcSwap::from_pointee(Site { config, made }));
         let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site);
+        let inspecting = Inspecting::start(
+            &site.load().config,
+            &cache,
+            &mirror,
+            &collecting.janitor,
+            &clock,
+            &site,
+        );
         let reloader = Arc::new(Reloader {
             inputs,
             site: site.clone(),
@@ -95,6 +105,7 @@ impl Service {
             mirror: mirror.clone(),
             collector: collecting.collector.clone(),
             janitor: collecting.janitor.clone(),
+            inspector: inspecting.inspector.clone(),
             clock,
             client,
             metrics: metrics.clone(),
@@ -121,6 +132,7 @@ impl Service {
             shutdown,
             serving: tokio::spawn(serving),
             collecting,
+            inspecting,
             upkeep: tokio::spawn(upkeep(cache.clone(), mirror)),
             cache,
         })
@@ -164,6 +176,7 @@ impl Service {
             () = hurry => tracing::warn!("stopped at once"),
         }
         self.upkeep.abort();
+        self.inspecting.stop();
         self.collecting.stop().await;
         self.cache.close().await;
     }

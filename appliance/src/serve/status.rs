@@ -1,15 +1,17 @@
 //! How the box is, for people.
 
-use super::facts::Facts;
+use tokio::time::Instant;
+
+use super::{facts::Facts, inspecting};
 use crate::{
     api::{
-        CacheStatus, CollectorStatus, EndpointState, EndpointStatus, Mode, RateLimit, Status, Traffic,
-        UpstreamStatus,
+        CacheStatus, CircuitStatus, CollectorFailure, CollectorStatus, EndpointState, EndpointStatus, Mode,
+        RateLimit, Status, Traffic, UpstreamStatus, WorkerLimit,
     },
     cache::{CacheStats, State},
     collector::Ending,
     config::Config,
-    janitor::Activity,
+    janitor::{Activity, Effect, Limit, Resting},
     oci::UpstreamName,
     source::{Health, chain},
     upstream,
@@ -33,6 +35,7 @@ pub(super) fn status(facts: &Facts) -> Status {
     {
         reasons.push(format!("the last collection did not make enough room: {why}"));
     }
+    reasons.extend(inspecting::reasons(&facts.inspector.history()));
     for upstream in &upstreams {
         if upstream
             .endpoints
@@ -70,7 +73,9 @@ pub(super) fn status(facts: &Facts) -> Status {
 
 fn collector(facts: &Facts) -> CollectorStatus {
     let history = facts.collector.history();
-    let state = match facts.janitor.state().activity {
+    let janitor = facts.janitor.state();
+    let now = facts.clock.now();
+    let state = match janitor.activity {
         Activity::Idle => "idle".to_owned(),
         Activity::Running(jobs) => jobs
             .iter()
@@ -84,9 +89,44 @@ fn collector(facts: &Facts) -> CollectorStatus {
         state,
         last_run_seconds_ago: history
             .last()
-            .and_then(|last| last.at.age(facts.clock.now()))
+            .and_then(|last| last.at.age(now))
             .map(|age| age.as_secs()),
         freed_bytes: history.iter().map(|record| record.bytes).sum(),
+        last_failure: history.iter().rev().find_map(|record| match &record.ending {
+            Ending::Short(why) | Ending::Failed(why) => Some(CollectorFailure {
+                seconds_ago: record.at.age(now).map(|age| age.as_secs()),
+                reason: why.clone(),
+            }),
+            Ending::Done | Ending::Rehearsed => None,
+        }),
+        limits: janitor.limits.iter().map(limit).collect(),
+        circuit: Some(circuit(janitor.resting.as_ref())),
+    }
+}
+
+fn limit(limit: &Limit) -> WorkerLimit {
+    let (holds, text) = match &limit.effect {
+        Effect::Holds(how) => (true, how),
+        Effect::Missing(why) => (false, why),
+    };
+    WorkerLimit {
+        name: limit.name.clone(),
+        holds,
+        text: text.clone(),
+    }
+}
+
+fn circuit(resting: Option<&Resting>) -> CircuitStatus {
+    let left = resting.and_then(|resting| {
+        let left = resting.until.checked_duration_since(Instant::now())?;
+        Some((resting, left))
+    });
+    match left {
+        Some((resting, left)) => CircuitStatus::Open {
+            reason: chain(&resting.why),
+            retry_in_seconds: left.as_secs(),
+        },
+        None => CircuitStatus::Closed,
     }
 }
 

@@ -126,6 +126,8 @@ pub(crate) enum Guard {
     Demand(Arc<Watch>),
     /// A person wants it gone, whoever reads it; what was stored since and needs it must not break.
     Need(Arc<Watch>),
+    /// It is wrong, so that nobody is to have it.
+    Nothing,
 }
 
 impl Guard {
@@ -136,6 +138,7 @@ impl Guard {
         match self {
             Self::Demand(watch) => names.any(|name| watch.is_in_demand(name, now)),
             Self::Need(watch) => names.any(|name| watch.is_needed(name)),
+            Self::Nothing => false,
         }
     }
 }

@@ -36,7 +36,10 @@ use std::{
     fs::File,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     thread,
     time::Duration,
@@ -104,6 +107,14 @@ pub struct Counters {
     pub writing: Duration,
 }
 
+/// An index on the disk, told apart from those that were open before and those that come after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    generation: u64,
+    /// How many times everything was forgotten before it.
+    pub(crate) losses: u64,
+}
+
 /// What the writer and the readers share.
 struct Shared {
     layout: Layout,
@@ -117,6 +128,8 @@ struct Shared {
     errors: AtomicU64,
     /// In microseconds.
     writing: AtomicU64,
+    /// Times that an empty index took the place of another.
+    losses: AtomicU64,
     /// The index was lost while in use, and blob files are to be adopted.
     lost: Arc<Notify>,
     /// Readers wait here for another generation.
@@ -239,6 +252,7 @@ impl Index {
             reopens: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             writing: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
             turn: (Mutex::new(()), Condvar::new()),
             lock: Mutex::new(lock),
         });
@@ -293,6 +307,16 @@ impl Index {
     /// Whether changes reach the disk now.
     pub(crate) fn is_writable(&self) -> bool {
         matches!(self.shared.current.load().mode, Mode::Disk(_))
+    }
+
+    /// Which index answers now; nothing while it is in memory and knows nothing for certain. If it is the same
+    /// before and after some reads, then all of them were answered by it.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        let current = self.shared.current.load();
+        matches!(current.mode, Mode::Disk(_)).then(|| Standing {
+            generation: current.generation,
+            losses: self.shared.losses.load(SeqCst),
+        })
     }
 
     /// Told when the index was lost while in use, and when it ends.

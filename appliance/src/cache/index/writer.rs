@@ -10,6 +10,7 @@
 use std::{
     sync::{
         Arc,
+        atomic::Ordering::SeqCst,
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -156,10 +157,12 @@ impl Writer {
             }
             return;
         };
-        let mut batch: Vec<Entry> = batch
+        let (mut batch, untrue): (Vec<_>, Vec<_>) = batch
             .into_iter()
-            .filter(|entry| self.still_true(&entry.command))
-            .collect();
+            .partition(|entry| self.still_true(&entry.command));
+        for entry in untrue {
+            entry.answer(Ok(Done::Nothing));
+        }
         if batch.iter().any(|entry| entry.command.grows()) && !backing.ready_to_grow() {
             batch = self.refuse_growth(batch);
         }
@@ -308,12 +311,17 @@ impl Writer {
         let locked = self.lock();
         match locked.and_then(|()| open_writable(&self.shared.layout, &self.shared.disk, trust)) {
             Ok(opened) => {
-                if opened.fresh {
-                    self.shared.lost.notify_one();
+                let fresh = opened.fresh;
+                if fresh {
+                    // Before anybody can read it: an empty list must not be taken for the old one.
+                    self.shared.losses.fetch_add(1, SeqCst);
                 }
                 self.retry_pause = RETRY.0;
                 self.replace(opened);
                 self.shared.enter(State::Healthy);
+                if fresh {
+                    self.shared.lost.notify_one();
+                }
                 true
             }
             Err(error) => {

@@ -24,7 +24,7 @@ use super::{
     run::{Cause, Phase, Run, Step, Ticket},
     settings::Settings,
     starter::Starter,
-    state::{Activity, Counts, SupervisorState, WorkerFacts},
+    state::{Activity, Counts, Resting, SupervisorState, WorkerFacts},
 };
 use crate::{
     backoff::Backoff,
@@ -53,6 +53,8 @@ pub(super) struct Actor {
     pub(super) abandoned: Arc<AtomicU32>,
     pub(super) link: Option<Link>,
     pub(super) limits: Vec<Limit>,
+    /// The same of the last process, also when it has gone.
+    pub(super) said: Vec<Limit>,
     /// When the worker last said something, or was last told something that it is to answer.
     pub(super) heard: Instant,
     /// When a worker that was told to stop must have.
@@ -110,6 +112,7 @@ impl Actor {
             abandoned,
             link: None,
             limits: Vec::new(),
+            said: Vec::new(),
             heard: Instant::now(),
             stop_by: None,
             lanes: Default::default(),
@@ -369,6 +372,11 @@ impl Actor {
                 process: link.id(),
                 limits: self.limits.clone(),
             }),
+            resting: self.circuit.rest(Instant::now()).map(|rest| Resting {
+                until: rest.until,
+                why: rest.why.clone(),
+            }),
+            limits: self.said.clone(),
             counts: self.counts,
             abandoned: self.abandoned.load(Relaxed),
         });

@@ -64,6 +64,7 @@ impl Actor {
                     limits = told.join("; "),
                     "a worker of the janitor has started"
                 );
+                self.said.clone_from(&limits);
                 self.limits = limits;
                 Ok(())
             }

@@ -44,7 +44,7 @@ use super::{
 use actor::{Actor, Request};
 pub use run::{Part, Report, Step};
 pub use settings::Settings;
-pub use state::{Activity, Counts, JobState, SupervisorState, WorkerFacts};
+pub use state::{Activity, Counts, JobState, Resting, SupervisorState, WorkerFacts};
 
 use run::Ticket;
 

@@ -14,9 +14,20 @@ pub struct SupervisorState {
     pub activity: Activity,
     /// The worker that is there.
     pub worker: Option<WorkerFacts>,
+    /// Set while the circuit is open, also when a thread removes files meanwhile.
+    pub resting: Option<Resting>,
+    /// What limits the worker, or limited the last one.
+    pub limits: Vec<Limit>,
     pub counts: Counts,
     /// Workers that were killed and are still there.
     pub abandoned: u32,
+}
+
+/// The worker failed too often and is left alone. Over when the time has come, also when it was not told since.
+#[derive(Clone, Debug)]
+pub struct Resting {
+    pub until: Instant,
+    pub why: Failure,
 }
 
 #[derive(Clone, Debug, Default)]

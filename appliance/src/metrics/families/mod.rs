@@ -3,6 +3,7 @@
 mod counted;
 mod process;
 mod read;
+mod upkeep;
 mod upstreams;
 
 use std::fmt;
@@ -12,7 +13,7 @@ use prometheus_client::{
     metrics::MetricType,
 };
 
-pub(super) use self::{counted::Counted, process::Process, read::Read, upstreams::Upstreams};
+pub(super) use self::{counted::Counted, process::Process, read::Read, upkeep::Upkeep, upstreams::Upstreams};
 use super::Histogram;
 
 type Labels<'a, const N: usize> = [(&'a str, &'a str); N];
