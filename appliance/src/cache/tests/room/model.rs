@@ -85,7 +85,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// As many as the environment says, or as fit into ten seconds.
 fn cases() -> u32 {
     let asked = std::env::var("PROPTEST_CASES").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(150)
+    asked.and_then(|text| text.parse().ok()).unwrap_or(120)
 }
 
 proptest! {

@@ -45,6 +45,8 @@ pub(super) struct World {
     /// What the plan had to leave alone when it was made, and what was asked for since.
     held: HashSet<Digest>,
     perhaps_young: HashSet<Digest>,
+    /// Somebody retired an image since it was planned: what the plan left to that one is loose until the next plan.
+    retired_since: bool,
     touched: HashSet<Digest>,
 }
 
@@ -71,6 +73,7 @@ impl World {
             ever_used: HashMap::new(),
             held: HashSet::new(),
             perhaps_young: HashSet::new(),
+            retired_since: false,
             touched: HashSet::new(),
         }
     }
@@ -97,8 +100,10 @@ impl World {
                         "{text}: tag {tag} had to stay"
                     );
                 }
-                let held = kept.union(&self.perhaps_young).copied().collect();
-                before.went_whole(&after, &held, &text);
+                if !self.retired_since {
+                    let held = kept.union(&self.perhaps_young).copied().collect();
+                    before.went_whole(&after, &held, &text);
+                }
             }
             May::Lose(number) => {
                 let closure = before.closure(&shelved(number).digest);
@@ -214,6 +219,7 @@ impl World {
             Step::EndPlan => self.plan = None,
             Step::Retire(number) => {
                 let taken = cache.retire(&shelved(number).digest).await.expect("retired");
+                self.retired_since |= taken.units > 0;
                 self.condemned.extend(taken.files);
                 return May::Lose(number);
             }
@@ -256,6 +262,7 @@ impl World {
         // There is one at a time.
         self.plan = None;
         self.touched.clear();
+        self.retired_since = false;
         self.held = self.kept_without_plan(sight);
         let goal = match goal {
             Goal::Bytes => Amount::new(6000, 0),
