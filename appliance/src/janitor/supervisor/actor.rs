@@ -190,7 +190,12 @@ impl Actor {
                 return;
             }
             if self.link.is_some() {
-                return self.order().await;
+                self.order().await;
+                // It may have died before it was told, and then nothing would ever happen again.
+                if self.link.is_some() {
+                    return;
+                }
+                continue;
             }
             let kind = if self.circuit.rest(Instant::now()).is_some() {
                 Kind::Thread

@@ -81,6 +81,10 @@ impl Actor {
             return;
         };
         for lane in [UNLINK, WALK] {
+            // It can have gone at the first order: the second is for its successor.
+            if self.link.is_none() {
+                return;
+            }
             if !self.lanes[lane].is_ready() || (kind == Kind::Thread && lane == WALK) {
                 continue;
             }
