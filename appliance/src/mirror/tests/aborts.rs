@@ -19,7 +19,7 @@ const PLACES: [usize; 3] = [0, LENGTH / 2, LENGTH - 1];
 
 /// How a transfer can end before its time.
 #[derive(Clone, Copy, Debug)]
-enum Abort {
+pub(super) enum Abort {
     ClientGone,
     UpstreamCut,
     TimeOut,
@@ -28,7 +28,7 @@ enum Abort {
     Shutdown,
 }
 
-const ABORTS: [Abort; 6] = [
+pub(super) const ABORTS: [Abort; 6] = [
     Abort::ClientGone,
     Abort::UpstreamCut,
     Abort::TimeOut,

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use tokio::sync::Semaphore;
 
 use super::{
-    Bed, content, repository,
+    Bed,
+    aborts::{ABORTS, Abort},
+    content, repository,
     source::{Scripted, Trouble},
 };
 use crate::{
@@ -18,25 +20,6 @@ use crate::{
 /// Below `inline_below`: such a blob is fetched whole and lives in the index.
 const LENGTH: usize = 9_000;
 const IN_PAGES: u64 = 12 << 10;
-
-#[derive(Clone, Copy, Debug)]
-enum Abort {
-    ClientGone,
-    UpstreamCut,
-    TimeOut,
-    Mismatch,
-    DiskFull,
-    Shutdown,
-}
-
-const ABORTS: [Abort; 6] = [
-    Abort::ClientGone,
-    Abort::UpstreamCut,
-    Abort::TimeOut,
-    Abort::Mismatch,
-    Abort::DiskFull,
-    Abort::Shutdown,
-];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_every_abort_of_a_small_blob_the_budget_is_whole() {
