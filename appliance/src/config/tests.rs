@@ -128,6 +128,26 @@ fn the_environment_is_typed_after_the_defaults() {
 }
 
 #[test]
+fn one_mistake_makes_no_other_setting_unknown() {
+    let defaults: toml::Table = include_str!("defaults.toml").parse().expect("TOML");
+    // What an upstream is by default stands there under a name of its own.
+    let sections = defaults
+        .iter()
+        .filter(|(section, _)| *section != "upstream-defaults");
+    for (section, keys) in sections {
+        let Some(keys) = keys.as_table() else { continue };
+        for key in keys.keys() {
+            // What takes any text takes this.
+            let Err(told) = load_text(&format!("[{section}]\n{key} = -1\n"), &[]) else {
+                continue;
+            };
+            let told = told.to_string();
+            assert!(!told.contains("is not a setting"), "{section}.{key}: {told}");
+        }
+    }
+}
+
+#[test]
 fn every_mistake_is_told_with_its_place() {
     let error = mistakes(
         r#"

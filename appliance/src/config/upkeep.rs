@@ -53,11 +53,12 @@ pub(super) fn janitor(s: &Section<'_>) -> Option<JanitorConfig> {
     let window = s.read("window");
     let max_memory = s.read("max_memory");
     let step_deadline = positive(s, "step_deadline");
+    let grace = s.read::<Span>("grace");
     Some(JanitorConfig {
         window: window?,
         max_memory: max_memory?,
         step_deadline: step_deadline?,
-        grace: s.read::<Span>("grace")?.duration(),
+        grace: grace?.duration(),
     })
 }
 
