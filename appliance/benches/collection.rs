@@ -121,6 +121,7 @@ fn settings(data: &Path, clock: &Clock, low: f64, in_window: Arc<AtomicBool>) ->
         cost: |_| Cost::ORDINARY,
         window: Arc::new(move || in_window.load(Relaxed)),
         gone: Arc::new(|| {}),
+        short: Arc::new(|| {}),
         history: data.join("collections.log"),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use larder::{
-    cache::{Cache, Options, Presence, VerifiedBytes},
+    cache::{Cache, CompactWhen, Options, Presence, VerifiedBytes},
     clock::Clock,
     oci::{Algorithm, Digest, Repository},
 };
@@ -16,11 +16,18 @@ use redb::{Builder, Database, Durability, TableDefinition};
 use tempfile::TempDir;
 
 fn main() {
-    opening_a_large_index_after_a_kill();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .expect("a runtime");
+    runtime.block_on(async {
+        compacting(100, 200_000).await;
+        compacting(3000, 40_000).await;
+    });
+    if std::env::args().any(|argument| argument == "compaction") {
+        return;
+    }
+    opening_a_large_index_after_a_kill();
     runtime.block_on(a_cache_of_many_small_blobs());
 }
 
@@ -187,4 +194,72 @@ async fn a_cache_of_many_small_blobs() {
     println!("opened after a kill in {:?}: {}", started.elapsed(), resident());
     let started = Instant::now();
     println!("{:?} in {:?}", cache.recover().await, started.elapsed());
+}
+
+/// An index that has lost most of its rows: how much smaller it gets, and how long who reads or writes waits.
+async fn compacting(length: usize, count: u64) {
+    let folder = tempfile::tempdir().expect("folder");
+    let cache = open(folder.path()).await;
+    let name = repository("a");
+    for from in (0..count).step_by(1000) {
+        let contents: Vec<_> = (from..from + 1000).map(|seed| content(seed, length)).collect();
+        let puts = contents.iter().map(|bytes| cache.put_small(&name, small(bytes)));
+        futures_util::future::join_all(puts).await;
+    }
+    println!(
+        "{count} blobs of {length} bytes: {:?}",
+        cache.index_occupancy().expect("read")
+    );
+    for from in (0..count).step_by(1000) {
+        let gone: Vec<_> = (from..from + 1000)
+            .filter(|seed| seed % 10 != 0)
+            .map(|seed| digest(&content(seed, length)))
+            .collect();
+        let evictions = gone.iter().map(|digest| cache.evict(digest));
+        futures_util::future::join_all(evictions).await;
+    }
+    println!("nine of ten gone: {:?}", cache.index_occupancy().expect("read"));
+    let reading = cache.clone();
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let told = done.clone();
+    let reader = std::thread::spawn(move || {
+        let (mut longest, mut reads) = (Duration::ZERO, 0u64);
+        let name = repository("a");
+        while !told.load(std::sync::atomic::Ordering::Relaxed) {
+            let digest = digest(&content(reads % (count / 10) * 10, length));
+            let started = Instant::now();
+            let found = reading.blob(&name, &digest);
+            longest = longest.max(started.elapsed());
+            assert!(matches!(found, Ok(Presence::Here(_))), "{found:?}");
+            reads += 1;
+        }
+        (reads, longest)
+    });
+    let started = Instant::now();
+    let (compacted, longest) = tokio::join!(cache.compact_index(CompactWhen::Idle), async {
+        let mut longest = Duration::ZERO;
+        for number in 0..100 {
+            let put = Instant::now();
+            let bytes = content(3 << 40 | number, 100);
+            cache.put_small(&name, small(&bytes)).await.expect("stored");
+            longest = longest.max(put.elapsed());
+        }
+        longest
+    });
+    println!(
+        "{compacted:?} in {:?}; the longest of 100 writes: {longest:?}",
+        started.elapsed()
+    );
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    println!("(reads, longest): {:?}", reader.join().expect("joined"));
+    println!(
+        "afterwards: {:?}, {}",
+        cache.index_occupancy().expect("read"),
+        resident()
+    );
+    let compacted = cache.compact_index(CompactWhen::Idle).await;
+    println!(
+        "once more: {compacted:?}, {:?}",
+        cache.index_occupancy().expect("read")
+    );
 }

@@ -95,6 +95,11 @@ pub(super) struct Ticket {
 }
 
 impl Admission {
+    /// The part of any limit above which nothing is stored.
+    pub(super) fn stop(&self) -> f64 {
+        self.stop
+    }
+
     pub(super) fn new(max_bytes: Option<u64>, max_inodes: Option<u64>, stop: f64) -> Arc<Self> {
         Arc::new(Self {
             max_bytes,

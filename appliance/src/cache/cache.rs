@@ -61,7 +61,7 @@ pub(super) struct Inner {
     /// The last loss of the index after which all whole files were adopted.
     pub(super) adopted: AtomicU64,
     inline_below: u64,
-    high: f64,
+    pub(super) high: f64,
     pub(super) max_bytes: Option<u64>,
     pub(super) max_inodes: Option<u64>,
 }

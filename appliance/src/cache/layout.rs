@@ -3,6 +3,7 @@
 //! ```text
 //! lock                  one process at a time; holds its process id
 //! index.redb            the index, with inline content
+//! index.redb.new        a smaller copy of it, while that is made
 //! uses.log              what was used when; a help, not a truth
 //! index.redb.corrupt-N  an index that could not be read, set aside; at most one is kept
 //! fill/ALGORITHM-HEX    blobs that are arriving
@@ -22,6 +23,7 @@ pub(crate) struct Layout {
     pub(super) dir: PathBuf,
     pub(super) lock: PathBuf,
     pub(super) index: PathBuf,
+    pub(super) compacted: PathBuf,
     pub(crate) fills: PathBuf,
     pub(crate) blobs: PathBuf,
     pub(super) uses: PathBuf,
@@ -36,6 +38,7 @@ impl Layout {
             dir: dir.to_owned(),
             lock: dir.join("lock"),
             index: dir.join("index.redb"),
+            compacted: dir.join("index.redb.new"),
             fills: dir.join("fill"),
             blobs: dir.join("blobs"),
             uses: dir.join("uses.log"),

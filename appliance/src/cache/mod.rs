@@ -8,6 +8,7 @@
 //! | [`files`] | opening whole blobs |
 //! | [`fill`], [`syncing`], [`publish`] | a blob on its way in: written and hashed, synced, listed |
 //! | [`admission`] | room, and one fill per digest |
+//! | [`compaction`] | a smaller index, when it is worth it |
 //! | [`recovery`] | files and index after a crash |
 //! | [`inspection`] | files and index while it is in use |
 //! | [`uses`] | what was used when, and is in use |
@@ -33,6 +34,7 @@ mod boot;
 mod cache;
 mod census;
 mod collection;
+mod compaction;
 mod content;
 mod disk;
 mod error;
@@ -58,13 +60,14 @@ pub use boot::BootId;
 pub use cache::Cache;
 pub use census::Terms;
 pub use collection::{Collection, Condemned, Taken};
+pub use compaction::{CompactWhen, Occupancy};
 pub use content::{
     BlobFile, Content, ImageRow, Mismatch, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes,
 };
 pub use disk::{Call, Disk, Faults, Space};
 pub use error::{CacheError, Kind, Resource};
 pub use fill::Fill;
-pub use index::{Counters, State};
+pub use index::{Compacted, Counters, State};
 pub use inspection::{Ages, Differences, Partials, Seen, Stretch};
 pub(crate) use layout::Layout;
 pub use options::Options;

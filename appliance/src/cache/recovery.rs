@@ -334,6 +334,7 @@ impl Run<'_> {
             &uses_anew,
             &layout.lock,
             &layout.index,
+            &layout.compacted,
             &layout.fills,
             &layout.blobs,
             &layout.uses,

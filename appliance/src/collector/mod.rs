@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`task`] | one task that waits for a reason, and does one collection at a time |
 //! | [`run`] | one collection, from the plan to the check that there is room now |
+//! | [`compactor`] | when the index's own file is made smaller |
 //! | [`hands`] | who removes files |
 //! | [`record`], [`history`] | what was done, for people |
 //!
@@ -22,12 +23,14 @@
 //!
 //! Must not know: HTTP, how files are removed, what is worth keeping (that is [`crate::cache::eviction`]).
 
+mod compactor;
 mod hands;
 mod history;
 mod record;
 mod run;
 mod task;
 
+pub use compactor::{Compactor, CompactorSettings};
 pub use hands::{Hands, Removed, Unable};
 pub use record::{Counts, Ending, Record, Why};
 pub use task::{Collector, Settings, Stopped};

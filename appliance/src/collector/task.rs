@@ -54,6 +54,8 @@ pub struct Settings {
     pub window: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Called when content has gone.
     pub gone: Arc<dyn Fn() + Send + Sync>,
+    /// Called when a collection did not make enough room.
+    pub short: Arc<dyn Fn() + Send + Sync>,
     /// Where the history is kept.
     pub history: PathBuf,
 }
@@ -258,6 +260,7 @@ impl Keeper {
             }
             Ending::Short(_) | Ending::Failed(_) => {
                 tracing::warn!(%record, "collecting did not make enough room");
+                (self.settings.short)();
                 let until = Instant::now() + self.pause;
                 self.rest = Some(retry_at.map_or(until, |at| at.max(until)));
                 self.pause = (self.pause * 2).min(PAUSE.1);

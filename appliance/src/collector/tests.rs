@@ -142,6 +142,7 @@ impl Bed {
             cost: |_| Cost::ORDINARY,
             window: Arc::new(|| false),
             gone: Arc::new(|| {}),
+            short: Arc::new(|| {}),
             history: dir.path().join("collections.log"),
         };
         let (collector, _task) = Collector::start(cache.clone(), hands.clone(), settings);

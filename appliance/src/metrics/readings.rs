@@ -92,6 +92,8 @@ pub struct CacheReading {
     pub commits: u64,
     /// Times the index was opened anew.
     pub reopens: u64,
+    /// Times a smaller file took the index's place.
+    pub compactions: u64,
     /// Transactions and openings that failed.
     pub errors: u64,
 }

@@ -60,6 +60,7 @@ impl Readings for Still {
             filesystem: None,
             commits: 7,
             reopens: 0,
+            compactions: 0,
             errors: 1,
         }
     }

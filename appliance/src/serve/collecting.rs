@@ -11,7 +11,7 @@ use crate::{
     api,
     cache::{Cache, Disk, eviction::Cost},
     clock::{Clock, Timestamp},
-    collector::{Collector, Ending, Hands, Record, Removed, Settings, Unable},
+    collector::{Collector, Compactor, CompactorSettings, Ending, Hands, Record, Removed, Settings, Unable},
     config::{Config, TimeOfDay, Window},
     janitor::{Program, Settings as JanitorSettings, Starts, Supervisor, Thread},
     mirror::Mirror,
@@ -49,7 +49,7 @@ impl Hands for Worker {
 pub(super) struct Collecting {
     pub(super) collector: Collector,
     pub(super) janitor: Supervisor,
-    task: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Collecting {
@@ -71,6 +71,17 @@ impl Collecting {
             JanitorSettings::new(folder, &config.janitor),
             fastrand::Rng::new(),
         );
+        let window: Arc<dyn Fn() -> bool + Send + Sync> = {
+            let site = site.clone();
+            Arc::new(move || is_open(site.load().config.janitor.window))
+        };
+        let (compactor, compacting) = Compactor::start(
+            cache.clone(),
+            CompactorSettings {
+                window: window.clone(),
+                rng: fastrand::Rng::new(),
+            },
+        );
         let settings = Settings {
             high: config.cache.high.get(),
             low: config.cache.low.get(),
@@ -82,13 +93,14 @@ impl Collecting {
                 Arc::new(move || pinned(&cache, &site.load().config))
             },
             cost,
-            window: {
-                let site = site.clone();
-                Arc::new(move || is_open(site.load().config.janitor.window))
-            },
+            window,
             gone: {
                 let mirror = mirror.clone();
                 Arc::new(move || mirror.forget_whole())
+            },
+            short: {
+                let compactor = compactor.clone();
+                Arc::new(move || compactor.want())
             },
             history: config.data_dir.join("collections.log"),
         };
@@ -97,13 +109,15 @@ impl Collecting {
         Self {
             collector,
             janitor,
-            task,
+            tasks: [task, compacting],
         }
     }
 
     /// Ends it. What is off the list and not removed yet is found at the next start.
     pub(super) async fn stop(&self) {
-        self.task.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
         self.janitor.stop().await;
     }
 }

@@ -83,6 +83,7 @@ impl Readings for Facts {
             }),
             commits: stats.counters.commits,
             reopens: stats.counters.reopens,
+            compactions: stats.counters.compactions,
             errors: stats.counters.errors,
         }
     }

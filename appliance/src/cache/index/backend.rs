@@ -12,9 +12,9 @@
 use std::{
     fs::File,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{
             AtomicBool, AtomicU64,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -32,13 +32,15 @@ use crate::cache::{
 /// The ballast in bytes: 1/64 of the filesystem, within these bounds. The lower one holds the pages that a
 /// few deletions touch (a deletion copies each level of up to ten trees: measured below 120 KiB); the upper
 /// one is a whole batch of deletions in an index of a million rows.
-const BALLAST: (u64, u64) = (192 << 10, 8 << 20);
+pub(crate) const BALLAST: (u64, u64) = (192 << 10, 8 << 20);
 
 /// The index's file.
 #[derive(Debug)]
 pub(crate) struct Backing {
     file: File,
     path: PathBuf,
+    /// Another name that it has been given since.
+    renamed: OnceLock<PathBuf>,
     disk: Disk,
     ballast: u64,
     /// The file's length in bytes, as redb set it.
@@ -63,6 +65,7 @@ impl Backing {
             whole: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
             retired: AtomicBool::new(false),
+            renamed: OnceLock::new(),
             path,
         };
         backing.allocate();
@@ -94,6 +97,27 @@ impl Backing {
         self.length.load(Relaxed)
     }
 
+    /// The file has another name from now on. Only once.
+    pub(crate) fn rename(&self, path: PathBuf) {
+        let _ = self.renamed.set(path);
+    }
+
+    fn path(&self) -> &Path {
+        self.renamed.get().unwrap_or(&self.path)
+    }
+
+    /// Removes the file.
+    pub(crate) fn unlink(&self) {
+        if let Err(error) = self.disk.unlink(self.path()) {
+            tracing::warn!(file = %self.path().display(), cause = %error, "a copy of the index that nobody wants could not be removed");
+        }
+    }
+
+    /// Writes what the kernel holds of it to the medium.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.disk.sync(&self.file, self.path())
+    }
+
     fn check(&self) -> io::Result<()> {
         if self.fenced.load(Acquire) {
             return Err(reopened());
@@ -106,10 +130,10 @@ impl Backing {
         let length = self.length.load(Acquire);
         let all = self
             .disk
-            .allocate(&self.file, &self.path, Extent::Within, 0, length)
+            .allocate(&self.file, self.path(), Extent::Within, 0, length)
             .and_then(|()| {
                 self.disk
-                    .allocate(&self.file, &self.path, Extent::Beyond, length, self.ballast)
+                    .allocate(&self.file, self.path(), Extent::Beyond, length, self.ballast)
             });
         let whole = match all {
             Ok(()) => true,
@@ -123,7 +147,7 @@ impl Backing {
     /// Gives the ballast back to the filesystem. Whether there was any.
     fn spend_ballast(&self) -> bool {
         let length = self.length.load(Acquire);
-        self.whole.swap(false, AcqRel) && self.disk.truncate(&self.file, &self.path, length).is_ok()
+        self.whole.swap(false, AcqRel) && self.disk.truncate(&self.file, self.path(), length).is_ok()
     }
 
     /// Runs a call that needs blocks; if there are none, once more with the ballast's.
@@ -153,7 +177,7 @@ impl StorageBackend for Backend {
         if it.retired.load(Acquire) {
             return Err(reopened());
         }
-        it.disk.read_at(&it.file, &it.path, out, offset)
+        it.disk.read_at(&it.file, it.path(), out, offset)
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
@@ -163,19 +187,19 @@ impl StorageBackend for Backend {
         if length > before {
             let room = it
                 .disk
-                .allocate(&it.file, &it.path, Extent::Within, before, length - before);
+                .allocate(&it.file, it.path(), Extent::Within, before, length - before);
             if room.is_err_and(|error| matches!(kind_of(&error), Kind::Full(_))) {
                 // Sparse, then. The ballast, which would now lie inside the file where redb may not write for
                 // long, goes back to the filesystem, where any page can have it.
                 it.whole.store(false, Release);
-                it.disk.truncate(&it.file, &it.path, before)?;
-                it.disk.truncate(&it.file, &it.path, length)?;
+                it.disk.truncate(&it.file, it.path(), before)?;
+                it.disk.truncate(&it.file, it.path(), length)?;
                 it.length.store(length, Release);
                 tracing::debug!(length, "the index grew without room for all of its blocks");
                 return Ok(());
             }
         }
-        it.disk.truncate(&it.file, &it.path, length)?;
+        it.disk.truncate(&it.file, it.path(), length)?;
         it.length.store(length, Release);
         it.allocate();
         Ok(())
@@ -184,13 +208,13 @@ impl StorageBackend for Backend {
     fn sync_data(&self) -> io::Result<()> {
         let it = &self.0;
         it.check()?;
-        it.disk.sync(&it.file, &it.path)
+        it.disk.sync(&it.file, it.path())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let it = &self.0;
         it.check()?;
-        it.with_ballast(|| it.disk.write_at(&it.file, &it.path, data, offset))
+        it.with_ballast(|| it.disk.write_at(&it.file, it.path(), data, offset))
     }
 }
 

@@ -98,6 +98,10 @@ pub(crate) enum Command {
         units: Vec<Unit>,
         guard: Guard,
     },
+    /// How the index's length compares with what was estimated.
+    Density {
+        thousandths: u64,
+    },
     /// The blob's file is not what its row says. The writer looks again before it applies this: by then
     /// another file can lie there.
     Lost {
@@ -310,6 +314,9 @@ impl Command {
                 if tables.pins.remove(image.as_str())?.is_none() {
                     return Ok(Done::Nothing);
                 }
+            }
+            Self::Density { thousandths } => {
+                tables.meta.insert(meta::DENSITY, *thousandths)?;
             }
             Self::Retire { units, guard } => {
                 let mut retired = Retired::default();

@@ -60,6 +60,12 @@ impl Failure {
     }
 }
 
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Redb(redb::Error::Io(error))
+    }
+}
+
 macro_rules! from_redb {
     ($($error:ident),*) => {
         $(impl From<redb::$error> for Failure {
@@ -73,6 +79,8 @@ macro_rules! from_redb {
 from_redb!(
     StorageError,
     TableError,
+    CursorError,
+    CompactionError,
     TransactionError,
     CommitError,
     DatabaseError,

@@ -7,6 +7,7 @@
 //! | [`backend`], [`overlay`] | what redb stores its pages in: the file, or memory when the disk refuses |
 //! | [`open`] | opening it in whatever state it is |
 //! | [`command`], [`queue`], [`writer`] | changes: one thread, batched, durable before the reply |
+//! | [`compaction`], [`copy`] | a smaller file in its place, while it is in use |
 //! | [`fresh`] | times of tags that are not worth a write each |
 //! | [`read`] | looking things up |
 //!
@@ -21,6 +22,8 @@
 
 mod backend;
 mod command;
+mod compaction;
+mod copy;
 mod failure;
 mod fresh;
 mod migrate;
@@ -52,7 +55,9 @@ use tokio::sync::Notify;
 
 use crate::{clock::Clock, source::chain};
 
+pub(crate) use backend::BALLAST;
 pub(crate) use command::{Command, Done, Guard, Unit};
+pub use compaction::Compacted;
 pub(crate) use fresh::{Kept, Refresh};
 pub(crate) use queue::Outcome;
 pub(crate) use read::{Found, Sums, Wrong};
@@ -101,6 +106,8 @@ pub struct Counters {
     pub commits: u64,
     /// Times the index was opened anew.
     pub reopens: u64,
+    /// Times that a smaller file took the index's place.
+    pub compactions: u64,
     /// Transactions and openings that failed.
     pub errors: u64,
     /// How long the writer was busy with transactions: nobody else writes meanwhile.
@@ -125,6 +132,7 @@ struct Shared {
     fresh: FreshTags,
     commits: AtomicU64,
     reopens: AtomicU64,
+    compactions: AtomicU64,
     errors: AtomicU64,
     /// In microseconds.
     writing: AtomicU64,
@@ -181,6 +189,10 @@ impl Shared {
 
     fn count_reopen(&self) {
         self.reopens.fetch_add(1, Relaxed);
+    }
+
+    fn count_compaction(&self) {
+        self.compactions.fetch_add(1, Relaxed);
     }
 
     fn count_error(&self) {
@@ -250,6 +262,7 @@ impl Index {
             fresh: FreshTags::default(),
             commits: AtomicU64::new(0),
             reopens: AtomicU64::new(0),
+            compactions: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             writing: AtomicU64::new(0),
             losses: AtomicU64::new(0),
@@ -291,6 +304,11 @@ impl Index {
         self.queue.suggest(command);
     }
 
+    /// Puts a smaller file in the index's place while it is in use.
+    pub(crate) async fn compact(&self) -> Result<Compacted, CacheError> {
+        self.queue.compact().await
+    }
+
     pub(crate) async fn close(&self) {
         self.queue.close().await;
     }
@@ -328,6 +346,7 @@ impl Index {
         Counters {
             commits: self.shared.commits.load(Relaxed),
             reopens: self.shared.reopens.load(Relaxed),
+            compactions: self.shared.compactions.load(Relaxed),
             errors: self.shared.errors.load(Relaxed),
             writing: Duration::from_micros(self.shared.writing.load(Relaxed)),
         }

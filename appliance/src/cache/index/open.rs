@@ -137,6 +137,8 @@ fn attempt(layout: &Layout, disk: &Disk, trust: Trust) -> Result<Opened, Attempt
     for folder in [&layout.dir, &layout.fills, &layout.blobs] {
         disk.create_folder(folder).map_err(create)?;
     }
+    // What was begun and not finished.
+    let _ = disk.unlink(&layout.compacted);
     let file = disk.create(&layout.index).map_err(create)?;
     let fresh = file.metadata().map_err(create)?.len() == 0;
     let backing = Backing::new(file, layout.index.clone(), disk.clone()).map_err(create)?;
@@ -164,7 +166,7 @@ fn attempt(layout: &Layout, disk: &Disk, trust: Trust) -> Result<Opened, Attempt
     }
 }
 
-fn builder(trust: Trust) -> Builder {
+pub(super) fn builder(trust: Trust) -> Builder {
     let mut builder = Builder::new();
     builder
         .set_cache_size(REDB_CACHE)
@@ -185,7 +187,7 @@ fn prepare(database: Database) -> Result<(Database, Found), Failure> {
     Ok((database, found))
 }
 
-fn opened_as(database: Database, mode: Mode, fresh: bool) -> Opened {
+pub(super) fn opened_as(database: Database, mode: Mode, fresh: bool) -> Opened {
     static GENERATIONS: AtomicU64 = AtomicU64::new(0);
     Opened {
         database,

@@ -12,7 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::cache::error::{CacheError, Kind};
 
-use super::command::{Command, Done};
+use super::{
+    command::{Command, Done},
+    compaction::{Compacted, Reply as Compacting},
+};
 
 /// The most commands that wait for the writer. Beyond it, callers wait for room.
 const MOST: usize = 1024;
@@ -27,6 +30,10 @@ pub(crate) enum Message {
     },
     /// A reader met an error in the index of this generation.
     Stale { generation: u64, damaged: Damaged },
+    /// Put a smaller file in the index's place.
+    Compact { queue: Queue, reply: Compacting },
+    /// The copy for that is there, or has failed.
+    Copied,
     /// Write everything, close the index and end.
     Close { reply: oneshot::Sender<()> },
 }
@@ -131,6 +138,16 @@ impl Queue {
         self.send(Message::Stale { generation, damaged });
     }
 
+    /// Has the index compacted while it is in use.
+    pub(crate) async fn compact(&self) -> Result<Compacted, CacheError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Compact {
+            queue: self.clone(),
+            reply,
+        });
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
     pub(crate) async fn close(&self) {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Close { reply });
@@ -138,7 +155,7 @@ impl Queue {
         let _ = answer.await;
     }
 
-    fn send(&self, message: Message) {
+    pub(super) fn send(&self, message: Message) {
         // When the writer has ended, the message and with it the reply are dropped: `ask` sees that.
         let _ = self.sender.send(message);
     }

@@ -61,10 +61,14 @@ pub(crate) struct Sums {
     pub(crate) manifests: u64,
     pub(crate) tags: u64,
     pub(crate) fills: u64,
+    pub(crate) shown: u64,
+    pub(crate) referrers: u64,
     pub(crate) files: u64,
     pub(crate) file_bytes: u64,
     pub(crate) inline_bytes: u64,
     pub(crate) seen: u64,
+    /// The index's length after it was compacted last, in thousandths of what was estimated; 0: it never was.
+    pub(crate) density: u64,
 }
 
 type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -409,10 +413,13 @@ impl Index {
                 manifests: index.manifests()?.len()?,
                 tags: index.tags()?.len()?,
                 fills: index.fills()?.len()?,
+                shown: index.shown()?.len()?,
+                referrers: index.referrers()?.len()?,
                 files: number(meta::FILES)?,
                 file_bytes: number(meta::FILE_BYTES)?,
                 inline_bytes: number(meta::INLINE_BYTES)?,
                 seen: number(meta::SEEN)?,
+                density: number(meta::DENSITY)?,
             })
         })
     }

@@ -6,9 +6,16 @@
 //!
 //! Changing anything here means a new schema version and a step in [`super::migrate`].
 
-use redb::{ReadOnlyTable, ReadTransaction, Table, TableDefinition, TableError, WriteTransaction};
+use std::ops::Bound;
+
+use redb::{
+    Key, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, TableError, Value,
+    WriteTransaction,
+};
 
 use crate::oci::{Digest, Repository, Tag};
+
+use super::failure::Failure;
 
 /// Numbers about the whole index, by the names in [`meta`].
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -50,9 +57,56 @@ pub(crate) mod meta {
     pub(crate) const FILES: &str = "files";
     /// Bytes of inline content.
     pub(crate) const INLINE_BYTES: &str = "inline_bytes";
+    /// See [`super::super::read::Sums::density`].
+    pub(crate) const DENSITY: &str = "density";
 }
 
 type Bytes = &'static [u8];
+
+/// Visits every row of every table in the order of its keys, and puts it into a database without tables.
+/// `each` is told how long a row is, in bytes, after it was put there.
+pub(crate) fn copy(
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    mut each: impl FnMut(usize) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let each = &mut each;
+    copy_table(META, from, to, each)?;
+    copy_table(REPOSITORIES, from, to, each)?;
+    copy_table(NAMES, from, to, each)?;
+    copy_table(BLOBS, from, to, each)?;
+    copy_table(INLINE, from, to, each)?;
+    copy_table(SHOWN, from, to, each)?;
+    copy_table(MANIFESTS, from, to, each)?;
+    copy_table(TAGS, from, to, each)?;
+    copy_table(REFERRERS, from, to, each)?;
+    copy_table(FILLS, from, to, each)?;
+    copy_table(PINS, from, to, each)
+}
+
+fn copy_table<K: Key + 'static, V: Value + 'static>(
+    table: TableDefinition<'_, K, V>,
+    from: &ReadTransaction,
+    to: &WriteTransaction,
+    each: &mut impl FnMut(usize) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let rows = match from.open_table(table) {
+        // A table that came with a later version and has no rows yet.
+        Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+        rows => rows?,
+    };
+    let mut copied = to.open_table(table)?;
+    // A cursor fills each page to its end. Inserting by key would leave every page half empty.
+    let mut end = copied.upper_bound_mut(Bound::<K::SelfType<'_>>::Unbounded)?;
+    for row in rows.iter()? {
+        let (key, value) = row?;
+        let (key, value) = (key.value(), value.value());
+        end.insert_before(&key, &value)?;
+        each(K::as_bytes(&key).as_ref().len() + V::as_bytes(&value).as_ref().len())?;
+    }
+    end.close()?;
+    Ok(())
+}
 
 /// All tables, open in one write transaction.
 pub(crate) struct Writing<'t> {

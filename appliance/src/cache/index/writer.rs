@@ -29,6 +29,7 @@ use crate::{
 use super::{
     Shared, State,
     command::{Command, Done},
+    compaction::Compactions,
     failure::Failure,
     open::{Mode, OpenError, Opened, Trust, open_memory, open_writable},
     queue::{Damaged, Message, Reply},
@@ -52,8 +53,9 @@ const OPERATION: &str = "write to the index";
 
 /// The thread's state.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     inbox: Receiver<Message>,
+    pub(super) compactions: Compactions,
     flushed: Instant,
     retry_at: Instant,
     retry_pause: Duration,
@@ -85,6 +87,7 @@ impl Writer {
         Self {
             shared,
             inbox,
+            compactions: Compactions::default(),
             flushed: now,
             retry_at: now + RETRY.0,
             retry_pause: RETRY.0,
@@ -102,6 +105,8 @@ impl Writer {
             match message {
                 Ok(Message::Change { command, reply, .. }) => next = self.batch(Entry { command, reply }),
                 Ok(Message::Stale { generation, damaged }) => self.stale(generation, damaged),
+                Ok(Message::Compact { queue, reply }) => self.begin_compaction(queue, reply),
+                Ok(Message::Copied) => self.finish_compaction(),
                 Ok(Message::Close { reply }) => {
                     self.close();
                     let _ = reply.send(());
@@ -277,10 +282,14 @@ impl Writer {
             }
         };
         self.shared.count_commit();
-        let index = self.shared.layout.index.display();
+        let index = self.shared.layout.index.clone();
+        let index = index.display();
         for (entry, outcome) in batch.drain(..).zip(outcomes) {
             if let Ok(Done::Unlisted(digest)) = &outcome {
                 self.unlink(digest);
+            }
+            if let Ok(done) = &outcome {
+                self.journal(&entry.command, done, now);
             }
             entry.answer(outcome.map_err(|failure| failure.into_error(OPERATION, &index)));
         }
@@ -302,7 +311,8 @@ impl Writer {
         self.reopen(trust)
     }
 
-    fn reopen(&mut self, trust: Trust) -> bool {
+    pub(super) fn reopen(&mut self, trust: Trust) -> bool {
+        self.abandon("it has to be opened anew");
         let old = self.shared.current.load_full();
         if let Mode::Disk(backing) = &old.mode {
             backing.fence();
@@ -410,6 +420,7 @@ impl Writer {
 
     /// Closes the index cleanly: what opens it next need not repair it.
     fn close(&mut self) {
+        self.end_compaction();
         self.flush();
         let closed = self.shared.closed();
         let Some(closed) = closed else { return };

@@ -3,6 +3,7 @@
 //! A crash is a copy of the folder while it is in use, opened as another cache: what a killed process
 //! leaves. A power cut is the same under another boot id.
 
+mod compaction;
 mod crash;
 pub(super) mod disk_full;
 mod faults;
@@ -17,6 +18,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
     },
     time::Duration,
 };
@@ -186,10 +188,35 @@ impl Cache {
 /// A rule of which calls fail.
 type Rule = Box<dyn FnMut(Call, &Path) -> Option<Errno> + Send>;
 
+/// A call that waits until it is let go.
+pub(super) struct Held {
+    reached: mpsc::Receiver<()>,
+    // Dropping it lets the call go on.
+    _hold: mpsc::Sender<()>,
+}
+
+impl Held {
+    /// Waits until somebody makes the call.
+    pub(super) async fn reached(self) -> Self {
+        tokio::task::spawn_blocking(move || {
+            self.reached
+                .recv_timeout(Duration::from_secs(20))
+                .expect("the call is made");
+            self
+        })
+        .await
+        .expect("waited")
+    }
+}
+
+/// The other end: which call, and how it is held.
+type Gate = (Call, &'static str, mpsc::Sender<()>, mpsc::Receiver<()>);
+
 /// A disk whose faults change while it is used.
 #[derive(Default)]
 pub(super) struct Faulty {
     rule: Mutex<Option<Rule>>,
+    gate: Mutex<Option<Gate>>,
     boot: Mutex<Option<BootId>>,
     space: Mutex<Option<Space>>,
     pub(super) calls: Mutex<HashMap<Call, u64>>,
@@ -209,6 +236,14 @@ impl Faulty {
         *self.rule.lock() = Some(Box::new(rule));
     }
 
+    /// Holds the next such call on a file whose path ends so.
+    pub(super) fn hold(&self, call: Call, end: &'static str) -> Held {
+        let (reach, reached) = mpsc::channel();
+        let (hold, held) = mpsc::channel();
+        *self.gate.lock() = Some((call, end, reach, held));
+        Held { reached, _hold: hold }
+    }
+
     pub(super) fn heal(&self) {
         *self.rule.lock() = None;
     }
@@ -225,6 +260,13 @@ impl Faulty {
 impl Faults for Faulty {
     fn before(&self, call: Call, path: &Path) -> io::Result<()> {
         *self.calls.lock().entry(call).or_default() += 1;
+        let is_held = |gate: &mut Gate| gate.0 == call && path.to_string_lossy().ends_with(gate.1);
+        let gate = self.gate.lock().take_if(is_held);
+        if let Some((_, _, reach, held)) = gate {
+            let _ = reach.send(());
+            // Until the other end is dropped.
+            let _ = held.recv();
+        }
         let fault = self.rule.lock().as_mut().and_then(|rule| rule(call, path));
         match fault {
             Some(errno) => {

@@ -79,7 +79,7 @@ fn pool(pool: PoolUsage) -> [Single; 6] {
     ]
 }
 
-fn held(cache: &CacheReading) -> [Single; 14] {
+fn held(cache: &CacheReading) -> [Single; 15] {
     let writable = u64::from(cache.storing == Storing::Kept);
     [
         (
@@ -154,6 +154,12 @@ fn held(cache: &CacheReading) -> [Single; 14] {
             "Times the index was opened anew",
             Counter,
             cache.reopens,
+        ),
+        (
+            "larder_cache_compactions",
+            "Times a smaller file took the index's place",
+            Counter,
+            cache.compactions,
         ),
         (
             "larder_cache_errors",
