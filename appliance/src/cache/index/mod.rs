@@ -8,6 +8,8 @@
 //! | [`open`] | opening it in whatever state it is |
 //! | [`command`], [`queue`], [`writer`] | changes: one thread, batched, durable before the reply |
 //! | [`compaction`], [`copy`] | a smaller file in its place, while it is in use |
+//! | [`reopening`] | another file, or the end |
+//! | [`shared`] | what the writer and the readers share |
 //! | [`fresh`] | times of tags that are not worth a write each |
 //! | [`read`] | looking things up |
 //!
@@ -31,7 +33,9 @@ mod open;
 mod overlay;
 mod queue;
 mod read;
+mod reopening;
 mod rows;
+mod shared;
 mod tables;
 mod writer;
 
@@ -53,7 +57,7 @@ use parking_lot::{Condvar, Mutex};
 use redb::ReadableDatabase;
 use tokio::sync::Notify;
 
-use crate::{clock::Clock, source::chain};
+use crate::clock::Clock;
 
 pub(crate) use backend::BALLAST;
 pub(crate) use command::{Command, Done, Guard, Unit};
@@ -62,17 +66,19 @@ pub(crate) use fresh::{Kept, Refresh};
 pub(crate) use queue::Outcome;
 pub(crate) use read::{Found, Sums, Wrong};
 pub(crate) use rows::Place;
+pub use shared::{Counters, State};
 
 use failure::Failure;
 use fresh::FreshTags;
-use open::{Mode, OpenError, Opened, Trust, open_memory, open_writable};
+use open::{Mode, OpenError, Trust, open_memory, open_writable};
 use queue::{Damaged, Queue};
+use shared::Shared;
 use tables::Reading;
 use writer::Writer;
 
 use super::{
     disk::Disk,
-    error::{CacheError, Kind, Reason},
+    error::{CacheError, Kind},
     layout::Layout,
 };
 
@@ -80,145 +86,12 @@ use super::{
 /// reads would otherwise fetch over the WAN what is here.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Whether the cache stores.
-#[derive(Clone, Debug)]
-pub enum State {
-    Healthy,
-    /// Content passes through without being stored: the last write was refused.
-    PassThrough {
-        /// The refusal and its causes on one line.
-        why: Arc<str>,
-    },
-}
-
-impl State {
-    fn pass_through(error: &CacheError) -> Self {
-        Self::PassThrough {
-            why: chain(error).into(),
-        }
-    }
-}
-
-/// How often things happened since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Durable transactions.
-    pub commits: u64,
-    /// Times the index was opened anew.
-    pub reopens: u64,
-    /// Times that a smaller file took the index's place.
-    pub compactions: u64,
-    /// Transactions and openings that failed.
-    pub errors: u64,
-    /// How long the writer was busy with transactions: nobody else writes meanwhile.
-    pub writing: Duration,
-}
-
 /// An index on the disk, told apart from those that were open before and those that come after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     generation: u64,
     /// How many times everything was forgotten before it.
     pub(crate) losses: u64,
-}
-
-/// What the writer and the readers share.
-struct Shared {
-    layout: Layout,
-    disk: Disk,
-    clock: Clock,
-    current: ArcSwap<Opened>,
-    state: ArcSwap<State>,
-    fresh: FreshTags,
-    commits: AtomicU64,
-    reopens: AtomicU64,
-    compactions: AtomicU64,
-    errors: AtomicU64,
-    /// In microseconds.
-    writing: AtomicU64,
-    /// Times that an empty index took the place of another.
-    losses: AtomicU64,
-    /// The index was lost while in use, and blob files are to be adopted.
-    lost: Arc<Notify>,
-    /// Readers wait here for another generation.
-    turn: (Mutex<()>, Condvar),
-    /// Keeps other processes out until the index is closed. `None` while the folder cannot be locked,
-    /// which is while it cannot be written.
-    lock: Mutex<Option<File>>,
-}
-
-impl Shared {
-    fn enter(&self, state: State) {
-        let state = Arc::new(state);
-        let before = self.state.swap(state.clone());
-        match (&*before, &*state) {
-            (State::Healthy, State::PassThrough { why }) => {
-                tracing::warn!(%why, "the cache stores nothing for now: content passes through");
-            }
-            (State::PassThrough { .. }, State::Healthy) => tracing::info!("the cache stores again"),
-            _ => {}
-        }
-    }
-
-    fn is_passing_through(&self) -> bool {
-        matches!(**self.state.load(), State::PassThrough { .. })
-    }
-
-    /// Why nothing can be written.
-    fn why(&self) -> CacheError {
-        let reason = match &**self.state.load() {
-            State::PassThrough { why } => why.to_string(),
-            State::Healthy => "the index is in memory only".to_owned(),
-        };
-        CacheError::new(
-            "write to the index",
-            &self.layout.index.display(),
-            Kind::Unwritable,
-            Reason(reason),
-        )
-    }
-
-    fn count_commit(&self) {
-        self.commits.fetch_add(1, Relaxed);
-    }
-
-    fn count_writing(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.writing.fetch_add(micros, Relaxed);
-    }
-
-    fn count_reopen(&self) {
-        self.reopens.fetch_add(1, Relaxed);
-    }
-
-    fn count_compaction(&self) {
-        self.compactions.fetch_add(1, Relaxed);
-    }
-
-    fn count_error(&self) {
-        self.errors.fetch_add(1, Relaxed);
-    }
-
-    /// Tells the readers that there is another index.
-    fn announce(&self) {
-        let _turn = self.turn.0.lock();
-        self.turn.1.notify_all();
-    }
-
-    /// What stands for the index once it is closed.
-    fn closed(&self) -> Option<Opened> {
-        self.enter(State::PassThrough {
-            why: "the cache is closed".into(),
-        });
-        let nowhere = Layout::new(std::path::Path::new("/nonexistent"));
-        open_memory(&nowhere, &Disk::real()).ok()
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.lost.notify_one();
-    }
 }
 
 /// The index. Clones are the same index.

@@ -10,7 +10,6 @@
 use std::{
     sync::{
         Arc,
-        atomic::Ordering::SeqCst,
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -19,20 +18,18 @@ use std::{
 use redb::Durability;
 
 use crate::{
-    cache::{
-        error::{CacheError, Kind, Resource},
-        lock,
-    },
+    cache::error::{CacheError, Kind, Resource},
     source::chain,
 };
 
 use super::{
-    Shared, State,
     command::{Command, Done},
     compaction::Compactions,
     failure::Failure,
-    open::{Mode, OpenError, Opened, Trust, open_memory, open_writable},
-    queue::{Damaged, Message, Reply},
+    open::{Mode, Trust},
+    queue::{Message, Reply},
+    reopening::RETRY,
+    shared::{Shared, State},
     tables::{Writing, meta},
 };
 
@@ -43,13 +40,10 @@ const BATCH_BYTES: usize = 2 << 20;
 /// How long times of tags are kept back. A page of flash is rewritten for each, and losing five minutes of
 /// them costs one request to the upstream per tag.
 const KEEP_BACK: Duration = Duration::from_secs(300);
-/// The first and the longest pause between tries to open an index that refused.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-
 /// How long the thread sleeps when nothing is to be done. It wakes for times of tags, which are minutes old.
 const IDLE: Duration = Duration::from_secs(10);
 
-const OPERATION: &str = "write to the index";
+pub(super) const OPERATION: &str = "write to the index";
 
 /// The thread's state.
 pub(super) struct Writer {
@@ -57,8 +51,8 @@ pub(super) struct Writer {
     inbox: Receiver<Message>,
     pub(super) compactions: Compactions,
     flushed: Instant,
-    retry_at: Instant,
-    retry_pause: Duration,
+    pub(super) retry_at: Instant,
+    pub(super) retry_pause: Duration,
 }
 
 /// A command of the current batch.
@@ -301,94 +295,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens the index anew after a failure. Whether it can be written now.
-    fn reopen_after(&mut self, failure: &Failure) -> bool {
-        let trust = match failure.kind() {
-            Kind::Corrupt => Trust::Verify,
-            _ => Trust::AsIs,
-        };
-        tracing::warn!(?failure, "a transaction of the index failed: it is opened anew");
-        self.reopen(trust)
-    }
-
-    pub(super) fn reopen(&mut self, trust: Trust) -> bool {
-        self.abandon("it has to be opened anew");
-        let old = self.shared.current.load_full();
-        if let Mode::Disk(backing) = &old.mode {
-            backing.fence();
-        }
-        self.shared.count_reopen();
-        let locked = self.lock();
-        match locked.and_then(|()| open_writable(&self.shared.layout, &self.shared.disk, trust)) {
-            Ok(opened) => {
-                let fresh = opened.fresh;
-                if fresh {
-                    // Before anybody can read it: an empty list must not be taken for the old one.
-                    self.shared.losses.fetch_add(1, SeqCst);
-                }
-                self.retry_pause = RETRY.0;
-                self.replace(opened);
-                self.shared.enter(State::Healthy);
-                if fresh {
-                    self.shared.lost.notify_one();
-                }
-                true
-            }
-            Err(error) => {
-                let error = match error {
-                    OpenError::Refused(error) => error,
-                    OpenError::Newer(newer) => CacheError::new(
-                        OPERATION,
-                        &self.shared.layout.index.display(),
-                        Kind::Unwritable,
-                        newer,
-                    ),
-                };
-                self.shared.count_error();
-                self.retry_at = Instant::now() + self.retry_pause;
-                self.retry_pause = (self.retry_pause * 2).min(RETRY.1);
-                self.shared.enter(State::pass_through(&error));
-                if matches!(old.mode, Mode::Disk(_))
-                    && let Ok(opened) = open_memory(&self.shared.layout, &self.shared.disk)
-                {
-                    self.replace(opened);
-                }
-                false
-            }
-        }
-    }
-
-    /// Locks the folder if that was not possible at the start.
-    fn lock(&self) -> Result<(), OpenError> {
-        let mut lock = self.shared.lock.lock();
-        if lock.is_none() {
-            *lock = Some(lock::take(&self.shared.layout, &self.shared.disk).map_err(OpenError::Refused)?);
-        }
-        Ok(())
-    }
-
-    fn replace(&self, opened: Opened) {
-        let old = self.shared.current.swap(Arc::new(opened));
-        if let Mode::Disk(backing) = &old.mode {
-            backing.retire();
-        }
-        self.shared.announce();
-    }
-
-    fn stale(&mut self, generation: u64, damaged: Damaged) {
-        let current = self.shared.current.load();
-        if current.generation != generation || matches!(current.mode, Mode::Memory) {
-            return;
-        }
-        drop(current);
-        self.reopen(match damaged {
-            Damaged::Content => Trust::Verify,
-            Damaged::Handle => Trust::AsIs,
-        });
-    }
-
     /// Writes the times of tags that were kept back. In memory they stay readable: writing waits for the disk.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         self.flushed = Instant::now();
         if self.shared.fresh.is_empty() || matches!(self.shared.current.load().mode, Mode::Memory) {
             return;
@@ -416,29 +324,5 @@ impl Writer {
         {
             self.shared.enter(State::Healthy);
         }
-    }
-
-    /// Closes the index cleanly: what opens it next need not repair it.
-    fn close(&mut self) {
-        self.end_compaction();
-        self.flush();
-        let closed = self.shared.closed();
-        let Some(closed) = closed else { return };
-        let mut old = self.shared.current.swap(Arc::new(closed));
-        self.shared.announce();
-        // Readers hold a database for microseconds. It closes when the last of them lets go.
-        for _ in 0..100 {
-            match Arc::try_unwrap(old) {
-                Ok(opened) => {
-                    if let Err(error) = opened.database.close() {
-                        tracing::warn!(cause = %error, "the index was not closed cleanly");
-                    }
-                    break;
-                }
-                Err(shared) => old = shared,
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        self.shared.lock.lock().take();
     }
 }
