@@ -19,6 +19,7 @@
 #[cfg(test)]
 extern crate self as larder;
 
+pub mod alert;
 pub mod api;
 pub mod backoff;
 pub mod cache;

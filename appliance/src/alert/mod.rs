@@ -1,0 +1,35 @@
+//! Incidents: from what the rules say to what the owner is told, once per cause.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`cause`] | which fault explains which: the fixed tree |
+//! | [`incident`] | one incident and the states it goes through |
+//! | [`engine`] | all incidents: which are told, held back, told again |
+//! | [`silence`] | what nobody wants to hear of, and until when |
+//!
+//! ```text
+//!           bad          bad for `pending`           fine for `keep`
+//!   (OK) ──────▶ pending ────────────────▶ firing ⇄ recovering ──────▶ (OK)
+//!     ◀───────────┘ not bad                 told once                  told once, if the firing was
+//! ```
+//!
+//! # Promises
+//! 1. An incident is told when it begins and when it has ended, whatever happens in between: samples that are
+//!    missing or dropped, restarts, reboots, clocks that jump.
+//! 2. What a deeper fault explains is not told while that lasts, and for a moment after.
+//! 3. Everything here is arithmetic over times that are passed in: a week is replayed in milliseconds.
+//!
+//! Must not know: how things are measured, where messages go, where any of it is stored.
+
+mod cause;
+mod engine;
+mod incident;
+mod silence;
+
+pub use cause::Cause;
+pub use engine::{Engine, Notice, Occasion, Overlay, Past, View};
+pub use incident::{Direction, Incident, IncidentId, Phase, RuleName, Severity, Signal, Subject, Terms};
+pub use silence::{Silence, Silences};
+
+#[cfg(test)]
+mod tests;
