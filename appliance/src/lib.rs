@@ -36,6 +36,7 @@ pub mod listen;
 pub mod memory;
 pub mod metrics;
 pub mod mirror;
+pub mod monitor;
 pub mod oci;
 pub mod registry;
 pub mod serve;

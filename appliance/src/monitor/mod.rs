@@ -1,0 +1,26 @@
+//! What the box and the mirror measure of themselves.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`metric`] | what can be measured: names, units, what is possible |
+//! | [`gate`] | which samples can be believed |
+//! | [`ring`] | the last hour, in fixed memory |
+//!
+//! ```text
+//! probes ──▶ readings ──▶ gate ──▶ samples ──▶ rings, history, rules
+//!                           └────▶ what was dropped, and why
+//! ```
+//!
+//! # Promises
+//! 1. A sample that cannot be true is dropped, counted and shown with its reason. Nothing is made up in its place.
+//! 2. Memory is taken at the start and does not grow with time.
+//!
+//! Must not know: rules, incidents, who looks.
+
+mod gate;
+mod metric;
+mod ring;
+
+pub use gate::{Elapsed, Gate, Implausible, Raw, Reading};
+pub use metric::{Label, Metric, Series, Unit};
+pub use ring::{Point, Ring};
