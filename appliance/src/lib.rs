@@ -39,6 +39,7 @@ pub mod mirror;
 pub mod monitor;
 pub mod oci;
 pub mod registry;
+pub mod rule;
 pub mod serve;
 pub mod source;
 pub mod telemetry;

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Silences,
-    incident::{Incident, IncidentId, Phase, Signal, Step, Subject, Terms, lasted},
+    incident::{Incident, IncidentId, Phase, Signal, Step, Subject, lasted},
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, rule::Terms};
 
 /// How long an incident is held back, so that a deeper fault can be found.
 const SETTLE: Duration = Duration::from_secs(30);

@@ -2,10 +2,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`cause`] | which fault explains which: the fixed tree |
 //! | [`incident`] | one incident and the states it goes through |
 //! | [`engine`] | all incidents: which are told, held back, told again |
-//! | [`condition`] | conditions over metrics, as people write them |
 //! | [`silence`] | what nobody wants to hear of, and until when |
 //!
 //! ```text
@@ -22,16 +20,12 @@
 //!
 //! Must not know: how things are measured, where messages go, where any of it is stored.
 
-mod cause;
-mod condition;
 mod engine;
 mod incident;
 mod silence;
 
-pub use cause::Cause;
-pub use condition::{Condition, Samples, Unreadable, Verdict};
 pub use engine::{Engine, Notice, Occasion, Overlay, Past, View};
-pub use incident::{Direction, Incident, IncidentId, Phase, RuleName, Severity, Signal, Subject, Terms};
+pub use incident::{Incident, IncidentId, Phase, Signal, Subject};
 pub use silence::{Silence, Silences};
 
 #[cfg(test)]

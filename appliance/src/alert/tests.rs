@@ -5,7 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    rule::{Cause, Direction, RuleName, Severity, Terms},
+};
 
 const INTERVAL: u64 = 10;
 

@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::metric::{Metric, Series};
+use crate::rule::{Metric, Series};
 
 /// How far the times at which two readings were taken may be from what is known of them, as a part of the time between.
 const BLUR: f64 = 0.1;

@@ -2,7 +2,6 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`metric`] | what can be measured: names, units, what is possible |
 //! | [`gate`] | which samples can be believed |
 //! | [`ring`] | the last hour, in fixed memory |
 //!
@@ -18,9 +17,7 @@
 //! Must not know: rules, incidents, who looks.
 
 mod gate;
-mod metric;
 mod ring;
 
 pub use gate::{Elapsed, Gate, Implausible, Raw, Reading};
-pub use metric::{Label, Metric, Series, Unit};
 pub use ring::{Point, Ring};

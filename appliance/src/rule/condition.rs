@@ -21,11 +21,8 @@ mod parse;
 
 use std::time::Duration;
 
-use super::{Direction, silence::matches};
-use crate::{
-    clock::Timestamp,
-    monitor::{Label, Metric, Series},
-};
+use super::{Direction, Label, Metric, Series, matches};
+use crate::clock::Timestamp;
 
 pub use parse::Unreadable;
 

@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use super::{Comparison, Condition, Operator, Over, Quantity};
-use crate::monitor::{Metric, Unit};
+use crate::rule::{Metric, Unit};
 
 /// A condition that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
