@@ -15,7 +15,10 @@ use super::{
     Silences,
     incident::{Incident, IncidentId, Phase, Signal, Step, Subject, lasted},
 };
-use crate::{clock::Timestamp, rule::Terms};
+use crate::{
+    clock::Timestamp,
+    rule::{Label, RuleName, Terms},
+};
 
 /// How long an incident is held back, so that a deeper fault can be found.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -261,6 +264,15 @@ impl Engine {
             self.changed = true;
         }
         is_there
+    }
+
+    /// The things of which a rule has incidents.
+    pub fn things_of(&self, rule: &RuleName) -> Vec<Label> {
+        let of = self
+            .incidents
+            .iter()
+            .filter(|incident| incident.subject.rule == *rule);
+        of.map(|incident| Label::new(&incident.subject.of)).collect()
     }
 
     /// Ends the incidents of rules that are not there any more; nobody is told.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`incident`] | one incident and the states it goes through |
 //! | [`engine`] | all incidents: which are told, held back, told again |
+//! | [`judge`] | from rules and samples to signals |
 //! | [`silence`] | what nobody wants to hear of, and until when |
 //!
 //! ```text
@@ -22,10 +23,12 @@
 
 mod engine;
 mod incident;
+mod judge;
 mod silence;
 
 pub use engine::{Engine, Notice, Occasion, Overlay, Past, View};
 pub use incident::{Incident, IncidentId, Phase, Signal, Subject};
+pub use judge::judge;
 pub use silence::{Silence, Silences};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`gate`] | which samples can be believed |
+//! | [`board`] | everything that was sampled lately |
 //! | [`ring`] | the last hour, in fixed memory |
 //!
 //! ```text
@@ -16,8 +17,10 @@
 //!
 //! Must not know: rules, incidents, who looks.
 
+mod board;
 mod gate;
 mod ring;
 
+pub use board::{Board, Now};
 pub use gate::{Elapsed, Gate, Implausible, Raw, Reading};
 pub use ring::{Point, Ring};

@@ -90,7 +90,7 @@ impl Cause {
             Self::Disk => "disk",
             Self::Room => "room",
             Self::Network => "network",
-            Self::Family => "address-family",
+            Self::Family => "family",
             Self::Names => "names",
             Self::Upstream => "upstream",
             Self::Storing => "storing",

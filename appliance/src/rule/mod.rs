@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`metric`] | what can be measured: names, units, what is possible |
 //! | [`condition`] | conditions over metrics, as people write them |
+//! | [`builtin`] | the rules that every box begins with |
 //! | [`cause`] | which fault explains which: the fixed tree |
 //! | [`terms`] | what of a rule decides how its incidents go |
 //!
 //! A vocabulary, like [`crate::oci`]: values that are valid by construction. Must not know: how anything is measured,
 //! who is told.
 
+mod builtin;
 mod cause;
 mod condition;
 mod metric;
@@ -18,6 +20,7 @@ mod terms;
 
 use std::time::Duration;
 
+pub use builtin::{Broken, builtin};
 pub use cause::Cause;
 pub use condition::{Condition, Samples, Unreadable, Verdict};
 pub use metric::{Label, Metric, NoSuchMetric, Series, Unit};
