@@ -5,6 +5,8 @@
 //! | [`incident`] | one incident and the states it goes through |
 //! | [`engine`] | all incidents: which are told, held back, told again |
 //! | [`judge`] | from rules and samples to signals |
+//! | [`message`] | what is said: one incident, or a digest of several |
+//! | [`dispatch`] | when it is said: quiet hours, rates |
 //! | [`silence`] | what nobody wants to hear of, and until when |
 //!
 //! ```text
@@ -21,14 +23,18 @@
 //!
 //! Must not know: how things are measured, where messages go, where any of it is stored.
 
+mod dispatch;
 mod engine;
 mod incident;
 mod judge;
+mod message;
 mod silence;
 
+pub use dispatch::{Due, Wishes};
 pub use engine::{Engine, Notice, Occasion, Overlay, Past, View};
 pub use incident::{Incident, IncidentId, Phase, Signal, Subject};
 pub use judge::judge;
+pub use message::{Letter, Message, Told, Voice, compose};
 pub use silence::{Silence, Silences};
 
 #[cfg(test)]
