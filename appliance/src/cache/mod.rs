@@ -8,8 +8,8 @@
 //! | [`files`] | opening whole blobs |
 //! | [`fill`], [`syncing`], [`publish`] | a blob on its way in: written and hashed, synced, listed |
 //! | [`admission`] | room, and one fill per digest |
-//! | [`recovery`] | files and index after a crash |
-//! | [`inspection`] | files and index while it is in use |
+//! | [`inspection`], [`comparison`], [`distrusted`] | files and index side by side |
+//! | [`recovery`] | listing what a crash or a lost index has left |
 //! | [`uses`] | what was used when, and is in use |
 //! | [`pressure`], [`census`], [`eviction`], [`collection`] | how full it is, what is here, what goes first, and its going |
 //! | [`layout`], [`lock`], [`boot`], [`disk`] | paths, one process, which boot, system calls |
@@ -33,8 +33,10 @@ mod boot;
 mod cache;
 mod census;
 mod collection;
+mod comparison;
 mod content;
 mod disk;
+mod distrusted;
 mod error;
 pub mod eviction;
 mod files;
@@ -65,11 +67,11 @@ pub use disk::{Call, Disk, Faults, Space};
 pub use error::{CacheError, Kind, Resource};
 pub use fill::Fill;
 pub use index::{Counters, State};
-pub use inspection::{Ages, Differences, Partials, Seen, Stretch};
+pub use inspection::{Ages, Differences, Partials, Purpose, Seen, Stretch};
 pub(crate) use layout::Layout;
 pub use options::Options;
 pub use pressure::{Level, Pressure};
 pub use publish::VerifiedFill;
-pub use recovery::Recovery;
+pub use recovery::{Adopted, Era, Examined, Stamp};
 pub use stats::CacheStats;
 pub use uses::Lease;

@@ -203,12 +203,6 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.lost.notify_one();
-    }
-}
-
 /// The index. Clones are the same index.
 #[derive(Clone)]
 pub(crate) struct Index {
@@ -319,7 +313,7 @@ impl Index {
         })
     }
 
-    /// Told when the index was lost while in use, and when it ends.
+    /// Told when the index was lost while in use.
     pub(crate) fn lost(&self) -> Arc<Notify> {
         self.shared.lost.clone()
     }
