@@ -30,10 +30,12 @@ use super::{
     collection::Condemned,
     error::{CacheError, Kind},
     index::{Command, Done, Standing},
-    inspection::{BATCH, blocking},
+    inspection::blocking,
 };
 
 const OPERATION: &str = "adopt the blob";
+/// Files listed at once: as many as the writer takes into one transaction.
+const BATCH: usize = 256;
 
 /// Which file it is, and in which state: what is written, replaced or moved has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
