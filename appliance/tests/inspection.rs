@@ -132,7 +132,6 @@ impl Bed {
         let cache = Cache::open(Options::new(dir.path()), clock.clone())
             .await
             .expect("opened");
-        cache.recover().await;
         let supervisor = Supervisor::new(
             Starts {
                 process: Arc::new(Program::at(env!("CARGO_BIN_EXE_larder"))),
@@ -171,6 +170,9 @@ impl Bed {
         });
         let (inspector, _task) =
             Inspector::start(cache.clone(), walker, Arc::new(Worker(supervisor)), settings);
+        // A recovery goes before it.
+        soon(inspector.inspect(Depth::Scan)).await.expect("answered");
+        assert!(cache.is_settled());
         Self {
             cache,
             inspector,

@@ -6,7 +6,7 @@
 use std::{
     collections::HashSet,
     fmt, io,
-    sync::{Arc, Weak, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use bytes::Bytes;
@@ -23,16 +23,15 @@ use super::{
     admission::Admission,
     content::{Content, ImageRow, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes},
     disk::{Disk, Space},
+    distrusted::Distrusted,
     error::{CacheError, Kind},
     files,
     fill::Fill,
     index::{Command, Found, Index, Kept, Refresh, State, Wrong},
-    inspection::Distrusted,
     layout::Layout,
     lock,
     options::Options,
     pressure::Pressure,
-    recovery::{Recovery, recover},
     stats::CacheStats,
     uses::{Lease, Log, Uses},
 };
@@ -147,21 +146,11 @@ impl Cache {
     pub async fn open(options: Options, clock: Clock) -> Result<Self, CacheError> {
         let dir = options.dir.clone();
         match tokio::task::spawn_blocking(move || Inner::open(options, &clock)).await {
-            Ok(inner) => {
-                let inner = Arc::new(inner?);
-                tokio::spawn(adopt_when_lost(inner.index.lost(), Arc::downgrade(&inner)));
-                Ok(Self { inner })
-            }
+            Ok(inner) => Ok(Self {
+                inner: Arc::new(inner?),
+            }),
             Err(error) => Err(CacheError::new("open the cache", &dir.display(), Kind::Io, error)),
         }
-    }
-
-    /// Brings files and index together, in the background and while serving. Call it once after opening.
-    pub async fn recover(&self) -> Recovery {
-        let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || recover(&inner))
-            .await
-            .unwrap_or_default()
     }
 
     /// Blobs smaller than this many bytes are for [`Cache::put_small`], others for [`Cache::begin_fill`].
@@ -492,16 +481,5 @@ impl Cache {
         result
             .map(|_| ())
             .map_err(|error| error.during(operation, subject))
-    }
-}
-
-/// An index that was found damaged in use is set aside, and the empty one does not know the blobs: they are
-/// adopted without waiting for the next start. Ends with the cache.
-async fn adopt_when_lost(lost: Arc<Notify>, inner: Weak<Inner>) {
-    loop {
-        lost.notified().await;
-        let Some(inner) = inner.upgrade() else { return };
-        // An error is a panic in it, which was reported where it happened.
-        let _ = tokio::task::spawn_blocking(move || recover(&inner)).await;
     }
 }

@@ -218,12 +218,12 @@ impl Disk {
         }
     }
 
-    pub(super) fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
+    pub(crate) fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
         self.before(Call::Sync, path)?;
         file.sync_data()
     }
 
-    pub(super) fn sync_folder(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn sync_folder(&self, path: &Path) -> io::Result<()> {
         self.before(Call::SyncFolder, path)?;
         File::open(path)?.sync_all()
     }

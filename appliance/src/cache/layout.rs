@@ -13,14 +13,17 @@
 //! Flat folders: ext4's hashed directories hold millions of entries, and folders cost inodes, of which a
 //! small disk has few. Must not know: what is in the files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use crate::oci::Digest;
 
 /// The paths of one cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
-    pub(super) dir: PathBuf,
+    pub(crate) dir: PathBuf,
     pub(super) lock: PathBuf,
     pub(super) index: PathBuf,
     pub(super) compacted: PathBuf,
@@ -31,6 +34,17 @@ pub(crate) struct Layout {
 
 /// What an index that was set aside is called, up to its number.
 pub(super) const SET_ASIDE: &str = "index.redb.corrupt-";
+
+/// What the rest of the house keeps beside the cache: the commands' socket, the certificate, what was collected and
+/// inspected.
+const HOUSEMATES: [&str; 6] = [
+    "larder.sock",
+    "tls",
+    "collections.log",
+    "collections.new",
+    "inspection.json",
+    "inspection.new",
+];
 
 impl Layout {
     pub(crate) fn new(dir: &Path) -> Self {
@@ -43,6 +57,25 @@ impl Layout {
             blobs: dir.join("blobs"),
             uses: dir.join("uses.log"),
         }
+    }
+
+    /// Whether something in the cache's own folder belongs there.
+    pub(crate) fn is_ours(&self, name: &OsStr) -> bool {
+        // A kill can leave the log of uses half written anew: it is written over.
+        let uses_anew = self.uses.with_extension("new");
+        let ours = [
+            &self.lock,
+            &self.index,
+            &self.compacted,
+            &self.uses,
+            &uses_anew,
+            &self.fills,
+            &self.blobs,
+        ];
+        let is_aside = || name.to_str().is_some_and(|name| name.starts_with(SET_ASIDE));
+        ours.iter().any(|path| path.file_name() == Some(name))
+            || HOUSEMATES.iter().any(|housemate| name == *housemate)
+            || is_aside()
     }
 
     pub(super) fn fill(&self, digest: &Digest) -> PathBuf {

@@ -9,8 +9,8 @@
 //! | [`fill`], [`syncing`], [`publish`] | a blob on its way in: written and hashed, synced, listed |
 //! | [`admission`] | room, and one fill per digest |
 //! | [`compaction`] | a smaller index, when it is worth it |
-//! | [`recovery`] | files and index after a crash |
-//! | [`inspection`] | files and index while it is in use |
+//! | [`inspection`], [`comparison`], [`distrusted`] | files and index side by side |
+//! | [`recovery`] | listing what a crash or a lost index has left |
 //! | [`uses`] | what was used when, and is in use |
 //! | [`pressure`], [`census`], [`eviction`], [`collection`] | how full it is, what is here, what goes first, and its going |
 //! | [`layout`], [`lock`], [`boot`], [`disk`] | paths, one process, which boot, system calls |
@@ -35,8 +35,10 @@ mod cache;
 mod census;
 mod collection;
 mod compaction;
+mod comparison;
 mod content;
 mod disk;
+mod distrusted;
 mod error;
 pub mod eviction;
 mod files;
@@ -68,11 +70,11 @@ pub use disk::{Call, Disk, Faults, Space};
 pub use error::{CacheError, Kind, Resource};
 pub use fill::Fill;
 pub use index::{Compacted, Counters, State};
-pub use inspection::{Ages, Differences, Partials, Seen, Stretch};
+pub use inspection::{Ages, Differences, Partials, Purpose, Seen, Stretch};
 pub(crate) use layout::Layout;
 pub use options::Options;
 pub use pressure::{Level, Pressure};
 pub use publish::VerifiedFill;
-pub use recovery::Recovery;
+pub use recovery::{Adopted, Era, Examined, Stamp};
 pub use stats::CacheStats;
 pub use uses::Lease;

@@ -35,7 +35,12 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn read(path: &Path) -> Self {
         let text = fs::read(path).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        let mut memory: Self = serde_json::from_slice(&text).unwrap_or_default();
+        // A recovery ends with its process, and another begins anew.
+        memory
+            .records
+            .retain(|record| record.what != What::Recovery || record.ending != Ending::Open);
+        memory
     }
 
     pub(super) fn write(&self, path: &PathBuf) -> io::Result<()> {
@@ -51,10 +56,12 @@ impl Memory {
         written
     }
 
-    pub(super) const fn pass(&mut self, what: What) -> &mut Option<Pass> {
+    /// The open pass of a kind, for those that outlive the process.
+    pub(super) const fn pass(&mut self, what: What) -> Option<&mut Option<Pass>> {
         match what {
-            What::Scan => &mut self.scan,
-            What::Scrub => &mut self.scrub,
+            What::Recovery => None,
+            What::Scan => Some(&mut self.scan),
+            What::Scrub => Some(&mut self.scrub),
         }
     }
 

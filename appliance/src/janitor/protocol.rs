@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Both ends are the same binary. They differ only when somebody starts one by hand.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// The most bytes in a frame.
 pub(super) const LARGEST: usize = 1 << 20;
 /// The most files that one order removes: what fits into a frame several times over.
@@ -258,6 +258,12 @@ mod tests {
             names: names.collect(),
         };
         frame(&order).expect("fits");
+        let names = (0..Walk::MOST_NAMES).map(|n| format!("sha512-{n:0128}").parse().expect("a name"));
+        let order = Order::Walk(Walk::Verify {
+            from: Cursor::START,
+            names: names.collect(),
+        });
+        frame(&order).expect("fits");
         let worst: Name = std::iter::repeat_n('\u{1}', 255)
             .collect::<String>()
             .parse()
@@ -271,6 +277,19 @@ mod tests {
         frame(&FromWorker::Step {
             job: 1,
             findings,
+            progress: Progress::at(Cursor::START),
+        })
+        .expect("fits");
+        let digest: Name = format!("sha512-{:0128}", 0).parse().expect("a name");
+        let metadata = std::env::current_exe().and_then(std::fs::metadata);
+        let finding = Finding::Wrong {
+            name: digest.clone(),
+            found: digest,
+            stamp: crate::cache::Stamp::of(&metadata.expect("this program")),
+        };
+        frame(&FromWorker::Step {
+            job: 1,
+            findings: vec![finding; Pace::MOST_FILES as usize],
             progress: Progress::at(Cursor::START),
         })
         .expect("fits");

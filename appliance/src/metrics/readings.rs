@@ -158,5 +158,5 @@ pub struct InspectionReading {
     pub files: u64,
     pub bytes: u64,
     /// What was found, by its word.
-    pub findings: [(&'static str, u64); 7],
+    pub findings: [(&'static str, u64); 9],
 }

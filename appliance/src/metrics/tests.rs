@@ -86,6 +86,8 @@ impl Readings for Still {
                 files: 30,
                 bytes: 0,
                 findings: [
+                    ("shown", 0),
+                    ("hidden", 0),
                     ("orphan", 8),
                     ("partial", 0),
                     ("lost", 7),

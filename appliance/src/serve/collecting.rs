@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock, Timestamp},
     collector::{Collector, Compactor, CompactorSettings, Ending, Hands, Record, Removed, Settings, Unable},
     config::{Config, TimeOfDay, Window},
-    janitor::{Program, Settings as JanitorSettings, Starts, Supervisor, Thread},
+    janitor::{Settings as JanitorSettings, Starts, Supervisor, Thread},
     mirror::Mirror,
     oci::{Digest, Image, Reference, UpstreamName},
     source::chain,
@@ -62,12 +62,8 @@ impl Collecting {
     ) -> Self {
         // The worker stands elsewhere.
         let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
-        let starts = Starts {
-            process: Arc::new(Program::this()),
-            thread: Some(Arc::new(Thread::on(Disk::real()))),
-        };
         let janitor = Supervisor::new(
-            starts,
+            starts(),
             JanitorSettings::new(folder, &config.janitor),
             fastrand::Rng::new(),
         );
@@ -119,6 +115,18 @@ impl Collecting {
             task.abort();
         }
         self.janitor.stop().await;
+    }
+}
+
+fn starts() -> Starts {
+    let thread = Arc::new(Thread::on(Disk::real()));
+    Starts {
+        #[cfg(not(test))]
+        process: Arc::new(crate::janitor::Program::this()),
+        // This program is the tests'.
+        #[cfg(test)]
+        process: thread.clone(),
+        thread: Some(thread),
     }
 }
 

@@ -133,6 +133,8 @@ fn inspected(what: What, outcomes: &Outcomes) -> InspectionReading {
         files: sums.files,
         bytes: sums.bytes,
         findings: [
+            ("shown", sums.shown),
+            ("hidden", sums.hidden),
             ("orphan", sums.orphans),
             ("partial", sums.partials),
             ("lost", sums.lost),

@@ -1,7 +1,7 @@
 //! The running mirror: built from the configuration, open, and closed in order.
 //!
 //! Promises: the door opens as soon as the index is open, whatever the WAN and the rest of the disk do; what
-//! can wait (recovery, unfinished fills) waits until it is open. Must not know: signals.
+//! can wait (recovery, unfinished fills) goes on beside it. Must not know: signals.
 
 use std::{
     net::SocketAddr,
@@ -133,7 +133,8 @@ impl Service {
             serving: tokio::spawn(serving),
             collecting,
             inspecting,
-            upkeep: tokio::spawn(upkeep(cache.clone(), mirror)),
+            // Each by its own: a recovery can take hours, and neither touches what the other is at.
+            upkeep: tokio::spawn(async move { mirror.resume_fills().await }),
             cache,
         })
     }
@@ -200,11 +201,4 @@ fn listeners(config: &Config) -> Result<Listeners, ServeError> {
     let (http, https) = (text(bound.http), text(bound.https));
     tracing::info!(http, https, data_dir = %config.data_dir.display(), "listening");
     Ok(listeners)
-}
-
-/// What follows the opening of the door.
-async fn upkeep(cache: Cache, mirror: Mirror) {
-    let recovery = cache.recover().await;
-    tracing::info!(?recovery, "recovered");
-    mirror.resume_fills().await;
 }

@@ -210,7 +210,7 @@ impl Index {
         })
     }
 
-    /// Told when the index was lost while in use, and when it ends.
+    /// Told when the index was lost while in use.
     pub(crate) fn lost(&self) -> Arc<Notify> {
         self.shared.lost.clone()
     }

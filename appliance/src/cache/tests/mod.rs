@@ -31,6 +31,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     clock::Clock,
+    inspection,
     memory::Buffer,
     oci::{Algorithm, Digest, Manifest, MediaType, Repository, Tag},
 };
@@ -177,7 +178,44 @@ pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("not within five seconds: {what}");
 }
 
+/// What a recovery found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recovery {
+    /// Whole files that are listed now, shown to the repository that had filled them, and hidden from every one.
+    pub(super) listed: u64,
+    pub(super) hidden: u64,
+    /// Files that were not what their names say, and are gone.
+    pub(super) damaged: u64,
+    /// Rows whose file was missing or of another length, and are gone.
+    pub(super) lost: u64,
+    pub(super) partials: u64,
+    pub(super) fills: u64,
+    pub(super) unknown: Vec<String>,
+    /// What could not be looked at or changed.
+    pub(super) errors: u64,
+}
+
 impl Cache {
+    /// Recovers, as the box does at its start. Who does it is above this room; what it leaves is this room's affair.
+    pub(crate) async fn recover(&self) -> Recovery {
+        let (clock, dir) = (self.inner.clock.clone(), &self.inner.layout.dir);
+        let record = inspection::alone::recover(self, clock, dir, self.inner.disk.clone()).await;
+        let Some(record) = record else {
+            return Recovery::default();
+        };
+        let sums = record.sums;
+        Recovery {
+            listed: sums.shown,
+            hidden: sums.hidden,
+            damaged: sums.mismatched,
+            lost: sums.lost,
+            partials: sums.partials,
+            fills: sums.fills,
+            unknown: record.foreign_names,
+            errors: sums.unreadable + u64::from(record.ending != inspection::Ending::Done),
+        }
+    }
+
     /// What the index knows of a fill: how much of it was synced.
     pub(super) fn inner_fill(&self, digest: &Digest) -> Option<(u64, Repository)> {
         let listed = self.inner.index.fill(digest).expect("read")?;

@@ -1,7 +1,8 @@
 //! A worker that goes wrong when told to, to see that its parent copes.
 //!
 //! Only in debug builds: `LARDER_JANITOR_FAULT=hang@scrub:3` hangs at the beginning of the third step of this
-//! worker's scrubs. Also `exit`, `abort` and `eat-memory`; at `unlink`, `scan` and `scrub`. Must not know: what a
+//! worker's scrubs. Also `exit`, `abort` and `eat-memory`; at `unlink`, `scan`, `scrub` and
+//! `verify`. Must not know: what a
 //! step does.
 
 use crate::janitor::job::Task;

@@ -5,23 +5,26 @@
 //! | [`desk`] | where orders come in |
 //! | [`step`] | a job in steps: signs of life, rests, cancels |
 //! | [`listing`] | the files of a folder in order, in bounded memory |
-//! | [`unlink`], [`scan`], [`scrub`] | the jobs |
+//! | [`unlink`], [`scan`], [`scrub`], [`verify`] | the jobs |
+//! | [`reading`] | reading a file to its end |
 //! | [`fault`] | in debug builds: a worker that hangs, dies or grows when told to |
 //!
 //! One thread reads orders and sees the pipe's end; the other works. Where the worker is a process, the first is
 //! its main thread, so that the process ends with the pipe even while the other is stuck in the kernel.
 //!
 //! Promises: memory is bounded whatever the folders hold; a cancel is seen between files and between the pieces
-//! of a large one; nothing is written anywhere. Must not know: the index, what is worth keeping, that it may be a
+//! of a large one; nothing is written anywhere, but what others have written may be brought to the medium. Must not know: the index, what is worth keeping, that it may be a
 //! process.
 
 mod desk;
 mod fault;
 mod listing;
+mod reading;
 mod scan;
 mod scrub;
 mod step;
 mod unlink;
+mod verify;
 
 use std::{
     io::{Read, Write},
@@ -214,6 +217,7 @@ fn do_it(bench: &mut Bench, assignment: Assignment) -> Result<(), Halt> {
         Order::Unlink { names } => unlink::run(stride, names),
         Order::Walk(Walk::Scan { .. }) => scan::run(stride),
         Order::Walk(Walk::Scrub { source, rate, .. }) => scrub::run(stride, source, rate),
+        Order::Walk(Walk::Verify { names, .. }) => verify::run(stride, names),
     }
 }
 
