@@ -2,10 +2,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`actor`] | one task that owns the worker: askers, deadlines, what is told |
-//! | [`ladder`] | its other half: starting a worker, hearing it, getting rid of it |
-//! | [`run`] | a job over several workers |
-//! | [`link`], [`starter`] | a worker and its pipes; the thread that starts workers |
+//! | [`actor`] | one task that owns the worker and the jobs: what comes next |
+//! | [`askers`] | its turns: what is owed to those who ask, |
+//! | [`dialogue`] | what the worker is told and answers, |
+//! | [`deadlines`] | what is done although nothing happens, |
+//! | [`ladder`] | and how a worker that is no good is got rid of |
+//! | [`lanes`], [`run`] | the jobs that there are; one job over several workers |
+//! | [`post`] | the worker that is there, how it comes and goes |
+//! | [`link`], [`starter`] | its pipes; the thread that starts workers |
 //! | [`circuit`] | whether to try at all |
 //! | [`settings`], [`state`] | bounds; what is told |
 //!
@@ -23,9 +27,14 @@
 //! the worker and is not taken for a worker that hangs. Must not know: what is worth removing.
 
 mod actor;
+mod askers;
 mod circuit;
+mod deadlines;
+mod dialogue;
 mod ladder;
+mod lanes;
 mod link;
+mod post;
 mod run;
 mod settings;
 mod starter;
