@@ -1,5 +1,5 @@
 //! The supervisor with workers that are threads or scripts: what cannot be killed, and what speaks nonsense.
-//! Real processes: `tests/janitor.rs`.
+//! Real processes: `tests/janitor`.
 
 mod askers;
 mod failures;
