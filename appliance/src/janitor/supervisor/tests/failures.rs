@@ -1,13 +1,14 @@
 //! Workers that cannot be started, cannot be killed, or speak nonsense.
 
-use std::{future::Future, pin::Pin};
-
 use tokio::io::AsyncWriteExt as _;
 
-use super::*;
+use super::{
+    acting::{acting, deaf, frame, hello, reciting},
+    *,
+};
 use crate::janitor::{
     error::Failure,
-    start::{Ending, Process},
+    protocol::{self, End, FromWorker, ToWorker, VERSION},
 };
 
 #[tokio::test]
@@ -89,57 +90,13 @@ async fn until_none_is_abandoned(supervisor: &Supervisor) {
     until(supervisor, |state| state.abandoned == 0).await;
 }
 
-/// A worker that says what it is told to say, whatever it hears, and ends when it is killed.
-fn scripted(words: &[u8]) -> Started {
-    let (answers, mut theirs) = tokio::io::duplex(1 << 16);
-    let words = words.to_vec();
-    let (held, dead) = oneshot::channel::<()>();
-    tokio::spawn(async move {
-        let _ = theirs.write_all(&words).await;
-        let _ = dead.await;
-    });
-    Started {
-        orders: Box::new(tokio::io::sink()),
-        answers: Box::new(answers),
-        complaints: None,
-        process: Box::new(Script(Some(held))),
-    }
-}
-
-struct Script(Option<oneshot::Sender<()>>);
-
-impl Process for Script {
-    fn id(&self) -> Option<u32> {
-        None
-    }
-
-    fn kill(&mut self) {
-        self.0 = None;
-    }
-
-    fn wait(&mut self) -> Pin<Box<dyn Future<Output = Ending> + Send + '_>> {
-        match self.0 {
-            Some(_) => Box::pin(std::future::pending()),
-            None => Box::pin(async { Ending::Signal(9) }),
-        }
-    }
-}
-
 #[tokio::test]
 async fn nonsense_is_named() {
-    use crate::janitor::protocol::{End, FromWorker, VERSION, frame};
-    let hello = |version| {
-        frame(&FromWorker::Hello {
-            version,
-            limits: Vec::new(),
-        })
-        .expect("written")
-    };
     let ended = frame(&FromWorker::Ended {
         job: 99,
         end: End::Finished,
     });
-    let odd_end = [hello(VERSION), ended.expect("written")].concat();
+    let odd_end = [hello(VERSION), ended].concat();
     let garbage = [hello(VERSION), b"\0\0\0\x03[1]".to_vec()].concat();
     for (words, wanted) in [
         (b"Segmentation fault".to_vec(), "bytes was announced"),
@@ -148,7 +105,7 @@ async fn nonsense_is_named() {
         (odd_end, "job 99"),
     ] {
         let bed = Bed::new(1);
-        let supervisor = bed.supervisor(Plan::new(move |_| Ok(scripted(&words))), bed.settings());
+        let supervisor = bed.supervisor(Plan::new(move |_| Ok(reciting(words.clone()))), bed.settings());
         let error = done(&supervisor, scan()).await.0.expect_err("nonsense");
         let text = crate::source::chain(&error);
         assert!(text.contains(wanted), "{text}");
@@ -176,4 +133,41 @@ async fn a_start_that_takes_for_ever_is_given_up() {
     assert!(matches!(error, JobError::CircuitOpen { .. }), "{error}");
     assert_eq!(supervisor.state().abandoned, 2);
     drop(held);
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_before_it_hears_its_orders_leaves_nobody_waiting() {
+    let bed = Bed::new(4);
+    let thread = bed.thread();
+    let supervisor = bed.supervisor(
+        Plan::new(move |nth| match nth {
+            // Both jobs are with it when it dies, so that its successor is to get two orders at once.
+            0 => Ok(acting(|mut orders, mut answers| async move {
+                let _ = answers.write_all(&hello(VERSION)).await;
+                let mut begun = 0;
+                while let Ok(Some(order)) = protocol::receive::<ToWorker>(&mut orders).await {
+                    begun += u32::from(matches!(order, ToWorker::Begin { .. }));
+                    if begun == 2 {
+                        return;
+                    }
+                }
+            })),
+            1 => Ok(deaf()),
+            _ => thread.start(),
+        }),
+        bed.settings(),
+    );
+    let (steps, mut taken) = mpsc::channel(1);
+    let walk = async {
+        let all = async { while taken.recv().await.is_some() {} };
+        tokio::join!(supervisor.run(scan(), SLOW, steps), all).0
+    };
+    let gone = supervisor.unlink(bed.blobs[..2].to_vec());
+    let (walked, gone) = soon(async { tokio::join!(walk, gone) }).await;
+    assert_eq!(gone.expect("removed").files, 2);
+    // The second worker did not get as far as the walk.
+    assert_eq!(walked.expect("walked").restarts, 1);
+    let counts = supervisor.state().counts;
+    assert_eq!((counts.started, counts.died, counts.killed), (3, 1, 1));
+    assert_eq!((counts.jobs_done, bed.left()), (2, 2));
 }

@@ -1,6 +1,7 @@
 //! The supervisor with workers that are threads or scripts: what cannot be killed, and what speaks nonsense.
 //! Real processes: `tests/janitor`.
 
+mod acting;
 mod askers;
 mod failures;
 mod jobs;
