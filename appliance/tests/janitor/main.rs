@@ -5,4 +5,5 @@
 mod bed;
 mod faults;
 mod limits;
+mod starved;
 mod work;

@@ -18,6 +18,7 @@ use super::{
     post::Post,
     run::{Cause, Phase, Run, Step, Ticket},
     settings::Settings,
+    silence::Silence,
     state::{Activity, Counts, Resting, SupervisorState},
 };
 use crate::{
@@ -41,8 +42,10 @@ pub(super) struct Actor {
     pub(super) last: JobId,
     /// When the worker last said something, or was last told something that it is to answer.
     pub(super) heard: Instant,
-    /// When a worker that was told to stop must have.
-    pub(super) stop_by: Option<Instant>,
+    /// Since then.
+    pub(super) silence: Silence,
+    /// Since it was told to stop.
+    pub(super) stopping: Option<Silence>,
     /// Those of jobs; of workers, `post` knows.
     pub(super) counts: Counts,
     told: watch::Sender<SupervisorState>,
@@ -66,14 +69,16 @@ impl Actor {
     ) -> Self {
         let settings = Arc::new(settings);
         let rests = Backoff::new(settings.rests.0, settings.rests.1);
+        let now = Instant::now();
         Self {
             post: Post::new(starts, settings.clone()),
             circuit: Circuit::new(settings.trip, rests, rng),
+            heard: now,
+            silence: Silence::from(now, settings.step_deadline),
+            stopping: None,
             settings,
             lanes: Lanes::default(),
             last: 0,
-            heard: Instant::now(),
-            stop_by: None,
             counts: Counts::default(),
             told,
         }
@@ -147,8 +152,8 @@ impl Actor {
                 Kind::Process
             };
             let started = self.post.start(kind).await;
-            self.stop_by = None;
-            self.heard = Instant::now();
+            self.stopping = None;
+            self.hear();
             if let Err(why) = started {
                 self.failed(why, kind);
             }
@@ -182,6 +187,7 @@ impl Actor {
                 killed: workers.killed,
                 died: workers.died,
                 hung: workers.hung,
+                spared: workers.spared,
                 ..self.counts
             },
             abandoned: self.post.abandoned(),

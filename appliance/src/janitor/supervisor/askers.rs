@@ -69,7 +69,7 @@ impl Actor {
             if let Some(run) = &mut self.lanes[lane].run {
                 run.phase = Phase::Working(job);
             }
-            self.heard = Instant::now();
+            self.hear();
             self.say(&ToWorker::Taken { job }).await;
         }
     }
@@ -84,7 +84,7 @@ impl Actor {
             Ok(()) => self.counts.jobs_done += 1,
             Err(_) => self.counts.jobs_failed += 1,
         }
-        self.heard = Instant::now();
+        self.hear();
         run.finish(&end);
     }
 

@@ -1,7 +1,7 @@
 //! What is to be done although nothing happens.
 //!
 //! Promises: a worker that has to say something and does not is told to stop, and one that does not stop is
-//! killed; whoever takes no steps ends its own job only. Must not know: what is said.
+//! killed, but not while it only gets too little of the CPU or the disk; whoever takes no steps ends its own job only. Must not know: what is said.
 
 use tokio::time::Instant;
 
@@ -9,6 +9,7 @@ use super::{
     actor::Actor,
     lanes::Lane,
     run::{Cause, Phase, Run},
+    silence::{Silence, Verdict},
 };
 use crate::janitor::protocol::ToWorker;
 
@@ -24,21 +25,24 @@ impl Actor {
         let worker = match self.post.kind() {
             None => None,
             Some(_) if self.lanes.are_empty() => Some(self.heard + self.settings.idle_after),
-            Some(_) => self.stop_by.or_else(|| self.silence()),
+            Some(_) => match &self.stopping {
+                Some(stopping) => Some(stopping.look_at()),
+                None => self.must_speak().then(|| self.silence.look_at()),
+            },
         };
         [patience, worker].into_iter().flatten().min()
     }
 
-    /// When the worker will have been silent for too long. One that waits for whoever has files removed is not
-    /// silent; one that waits for a walk's asker still removes files.
-    fn silence(&self) -> Option<Instant> {
+    /// Whether the worker has to say something. One that waits for whoever has files removed has not; one that waits
+    /// for a walk's asker still removes files.
+    fn must_speak(&self) -> bool {
         let unlink = self.lanes[Lane::Unlink].run.as_ref();
         let waits = unlink.is_some_and(|run| matches!(run.phase, Phase::Delivering(_)));
         let works = self
             .lanes
             .runs()
             .any(|run| matches!(run.phase, Phase::Working(_)));
-        (works && !waits).then(|| self.heard + self.settings.step_deadline)
+        works && !waits
     }
 
     pub(super) async fn time(&mut self) {
@@ -53,13 +57,40 @@ impl Actor {
             if self.heard + self.settings.idle_after <= now {
                 self.send_away().await;
             }
-        } else if self.stop_by.is_some_and(|by| by <= now) {
-            let why = self.silent();
-            self.kill(why).await;
-        } else if self.stop_by.is_none() && self.silence().is_some_and(|by| by <= now) {
-            for lane in Lane::BOTH {
-                self.cancel(lane, Cause::Silent).await;
+        } else if self.is_hung(now) {
+            if self.stopping.is_some() {
+                let why = self.silent();
+                self.kill(why).await;
+            } else {
+                for lane in Lane::BOTH {
+                    self.cancel(lane, Cause::Silent).await;
+                }
             }
+        }
+    }
+
+    /// Looks at a worker that has to say something and does not, when it is time.
+    fn is_hung(&mut self, now: Instant) -> bool {
+        let must_speak = self.must_speak();
+        let silence = match &mut self.stopping {
+            Some(stopping) => stopping,
+            None if must_speak => &mut self.silence,
+            None => return false,
+        };
+        if now < silence.look_at() {
+            return false;
+        }
+        match silence.look(now, self.post.vitals()) {
+            Verdict::Early => false,
+            Verdict::Starved => {
+                self.post.spared();
+                tracing::info!(
+                    silent = ?now.duration_since(self.heard),
+                    "the janitor's worker gets too little of the CPU or the disk: it is given more time"
+                );
+                false
+            }
+            Verdict::Hung => true,
         }
     }
 
@@ -72,7 +103,11 @@ impl Actor {
             Phase::Working(job) | Phase::Delivering(job) => {
                 run.phase = Phase::Cancelling(job, cause);
                 run.undelivered = None;
-                self.stop_by.get_or_insert(Instant::now() + self.settings.grace);
+                let (now, grace) = (Instant::now(), self.settings.grace);
+                self.stopping.get_or_insert(match cause {
+                    Cause::Silent => Silence::of_hung(now, grace),
+                    Cause::Unread => Silence::from(now, grace),
+                });
                 self.say(&ToWorker::Cancel { job }).await;
             }
             Phase::Ready if cause == Cause::Unread => self.finish(lane, |run| Err(run.unread())),
@@ -80,11 +115,17 @@ impl Actor {
         }
     }
 
+    /// The worker said something, or was told something that it is to answer.
+    pub(super) fn hear(&mut self) {
+        self.heard = Instant::now();
+        self.silence = Silence::from(self.heard, self.settings.step_deadline);
+    }
+
     /// Nothing is being cancelled any more: nothing has to stop.
     pub(super) fn ease(&mut self) {
         let cancelling = |run: &Run| matches!(run.phase, Phase::Cancelling(..));
         if !self.lanes.runs().any(cancelling) {
-            self.stop_by = None;
+            self.stopping = None;
         }
     }
 }

@@ -3,8 +3,6 @@
 //! Promises: an answer that was not waited for ends the worker; one that crossed a cancel is let pass. Must not
 //! know: how a worker is replaced.
 
-use tokio::time::Instant;
-
 use super::{
     actor::Actor,
     lanes::Lane,
@@ -40,7 +38,7 @@ impl Actor {
                     Stuck::Perhaps => u64::from(Pace::MOST_FILES),
                 },
             };
-            self.heard = Instant::now();
+            self.hear();
             self.say(&order).await;
         }
     }
@@ -53,7 +51,7 @@ impl Actor {
     }
 
     pub(super) async fn answered(&mut self, answer: FromWorker) {
-        self.heard = Instant::now();
+        self.hear();
         match answer {
             FromWorker::Step {
                 job,

@@ -3,6 +3,8 @@
 //! Promises: each way in which a worker can go wrong is one [`Failure`], after which its jobs go on from where
 //! they were with another worker, or end when the circuit opens. Must not know: askers.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{
@@ -34,7 +36,7 @@ impl Actor {
     pub(super) async fn died(&mut self) {
         let kind = self.post.kind().unwrap_or(Kind::Process);
         let at = self.in_hand();
-        self.stop_by = None;
+        self.stopping = None;
         let why = self.post.bury(at).await;
         self.orphan(why, kind);
     }
@@ -52,14 +54,15 @@ impl Actor {
     }
 
     async fn part(&mut self, parting: Parting) {
-        self.stop_by = None;
+        self.stopping = None;
         self.post.end(parting).await;
     }
 
     /// What is wrong with a worker that says nothing.
     pub(super) fn silent(&self) -> Failure {
+        let milliseconds = u64::try_from(self.heard.elapsed().as_millis()).unwrap_or(u64::MAX);
         Failure::Silent {
-            within: self.settings.step_deadline + self.settings.grace,
+            within: Duration::from_millis(milliseconds),
             at: self.in_hand(),
         }
     }

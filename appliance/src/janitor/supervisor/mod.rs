@@ -6,6 +6,7 @@
 //! | [`askers`] | its turns: what is owed to those who ask, |
 //! | [`dialogue`] | what the worker is told and answers, |
 //! | [`deadlines`] | what is done although nothing happens, |
+//! | [`silence`] | of which the hardest is whether a silent worker hangs or starves, |
 //! | [`ladder`] | and how a worker that is no good is got rid of |
 //! | [`lanes`], [`run`] | the jobs that there are; one job over several workers |
 //! | [`post`] | the worker that is there, how it comes and goes |
@@ -15,7 +16,8 @@
 //!
 //! The ladder for a worker that says nothing: cancelled after `step_deadline`, killed after `grace`, given up
 //! after `kill_grace` (a process that waits for a dying disk cannot be killed), replaced by another that goes on
-//! from the last step which its asker has taken. After `trip` failures in a row with no progress between them
+//! from the last step which its asker has taken. One that is silent because the box is busy (it waits for the CPU, or
+//! moves from call to call on a slow disk) gets up to [`silence::MOST_SPARED`] deadlines more first. After `trip` failures in a row with no progress between them
 //! jobs are refused for a while; then one try. There are never more than [`MOST_ABANDONED`] workers that were
 //! given up.
 //!
@@ -37,6 +39,7 @@ mod link;
 mod post;
 mod run;
 mod settings;
+mod silence;
 mod starter;
 mod state;
 

@@ -28,6 +28,7 @@ use crate::{
         place::Name,
         protocol::{FrameError, FromWorker, ToWorker, VERSION},
         start::{Ending, Process},
+        vitals::Vitals,
     },
     source::chain,
 };
@@ -53,6 +54,8 @@ pub(super) struct Turnover {
     pub(super) killed: u64,
     pub(super) died: u64,
     pub(super) hung: u64,
+    /// How often one was given more time.
+    pub(super) spared: u64,
 }
 
 /// Why a worker goes.
@@ -214,6 +217,16 @@ impl Post {
             process.wait().await;
             abandoned.fetch_sub(1, Relaxed);
         });
+    }
+
+    /// What the kernel says of the worker that is there.
+    pub(super) fn vitals(&self) -> Option<Vitals> {
+        self.link.as_ref().and_then(Link::vitals)
+    }
+
+    /// The worker that is there was given more time.
+    pub(super) const fn spared(&mut self) {
+        self.turnover.spared += 1;
     }
 
     /// How many workers were given up and are still there.

@@ -1,6 +1,6 @@
 //! Workers that do as a test says.
 
-use std::{future::Future, io, pin::Pin, sync::Arc, task};
+use std::{future::Future, io, pin::Pin, sync::Arc, task, time::Duration};
 
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex},
@@ -11,6 +11,7 @@ use tokio::{
 use crate::janitor::{
     protocol::{self, FromWorker, VERSION},
     start::{Ending, Process, Started},
+    vitals::{Condition, Vitals},
 };
 
 /// More than any test says at once.
@@ -37,6 +38,14 @@ pub(super) fn reciting(words: Vec<u8>) -> Started {
         let _ = answers.write_all(&words).await;
         std::future::pending::<()>().await;
     })
+}
+
+/// The same worker, on a box on which it never gets the CPU.
+pub(super) fn starved(started: Started) -> Started {
+    Started {
+        process: Box::new(Starved(started.process)),
+        ..started
+    }
 }
 
 /// One that has greeted, and to which nothing could be written by then.
@@ -87,6 +96,29 @@ impl Process for Actor {
             self.0 = None;
             ending
         })
+    }
+}
+
+struct Starved(Box<dyn Process>);
+
+impl Process for Starved {
+    fn id(&self) -> Option<u32> {
+        None
+    }
+
+    fn vitals(&self) -> Option<Vitals> {
+        Some(Vitals {
+            ran: Duration::from_secs(1),
+            condition: Condition::Runnable,
+        })
+    }
+
+    fn kill(&mut self) {
+        self.0.kill();
+    }
+
+    fn wait(&mut self) -> Pin<Box<dyn Future<Output = Ending> + Send + '_>> {
+        self.0.wait()
     }
 }
 

@@ -3,12 +3,13 @@
 use tokio::io::AsyncWriteExt as _;
 
 use super::{
-    acting::{acting, deaf, frame, hello, reciting},
+    acting::{acting, deaf, frame, hello, reciting, starved},
     *,
 };
 use crate::janitor::{
     error::Failure,
     protocol::{self, End, FromWorker, ToWorker, VERSION},
+    supervisor::silence::MOST_SPARED,
 };
 
 #[tokio::test]
@@ -170,4 +171,66 @@ async fn a_worker_that_dies_before_it_hears_its_orders_leaves_nobody_waiting() {
     let counts = supervisor.state().counts;
     assert_eq!((counts.started, counts.died, counts.killed), (3, 1, 1));
     assert_eq!((counts.jobs_done, bed.left()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_worker_that_starves_for_ever_is_replaced_at_last() {
+    let bed = Bed::new(2);
+    let settings = Settings {
+        step_deadline: Duration::from_millis(50),
+        ..bed.settings()
+    };
+    let thread = bed.thread();
+    let start = Plan::new(move |nth| match nth {
+        0 => Ok(starved(reciting(hello(VERSION)))),
+        _ => thread.start(),
+    });
+    let supervisor = bed.supervisor(start, settings);
+    let began = tokio::time::Instant::now();
+    let (report, steps) = done(&supervisor, scan()).await;
+    assert_eq!(
+        (report.expect("done").restarts, names(&steps)),
+        (1, bed.blobs.clone())
+    );
+    assert!(began.elapsed() >= Duration::from_millis(6 * 50 + 100));
+    let counts = supervisor.state().counts;
+    assert_eq!((counts.spared, counts.killed), (u64::from(MOST_SPARED), 1));
+}
+
+#[tokio::test]
+async fn a_worker_that_starves_may_be_slow_to_stop() {
+    let bed = Bed::new(2);
+    let (spared, waits) = oneshot::channel::<()>();
+    let waits = Mutex::new(Some(waits));
+    let start = Plan::new(move |_| {
+        let waits = waits.lock().take().expect("one start");
+        Ok(starved(acting(|mut orders, mut answers| async move {
+            let _ = answers.write_all(&hello(VERSION)).await;
+            while let Ok(Some(order)) = protocol::receive::<ToWorker>(&mut orders).await {
+                if let ToWorker::Cancel { job } = order {
+                    let _ = waits.await;
+                    let end = End::Cancelled;
+                    let _ = answers.write_all(&frame(&FromWorker::Ended { job, end })).await;
+                    return std::future::pending().await;
+                }
+            }
+        })))
+    });
+    let supervisor = bed.supervisor(start, bed.settings());
+    let (steps, taken) = mpsc::channel(1);
+    drop(taken);
+    let refused = async {
+        supervisor
+            .run(scan(), SLOW, steps)
+            .await
+            .expect_err("nobody reads")
+    };
+    let slow = async {
+        until(&supervisor, |state| state.counts.spared > 0).await;
+        let _ = spared.send(());
+    };
+    let (error, ()) = soon(async { tokio::join!(refused, slow) }).await;
+    assert!(matches!(error, JobError::Unread { .. }), "{error}");
+    let counts = supervisor.state().counts;
+    assert_eq!((counts.started, counts.killed), (1, 0));
 }
