@@ -5,5 +5,6 @@
 mod bed;
 mod faults;
 mod limits;
+mod points;
 mod starved;
 mod work;
