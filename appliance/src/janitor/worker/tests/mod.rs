@@ -1,6 +1,7 @@
 //! A worker as a thread, spoken to in its own words.
 
 mod orders;
+mod refusals;
 mod removing;
 mod scrubs;
 mod walks;
