@@ -41,6 +41,8 @@ pub enum Call {
     Rename,
     Unlink,
     List,
+    /// Asking how much room there is.
+    Space,
 }
 
 /// Faults to put before system calls. What is not overridden is as on a sound disk.
@@ -253,6 +255,7 @@ impl Disk {
     }
 
     pub(super) fn space(&self, path: &Path) -> io::Result<Space> {
+        self.before(Call::Space, path)?;
         let stat = rustix::fs::statvfs(path)?;
         let block = stat.f_frsize.max(1);
         let used = stat.f_blocks.saturating_sub(stat.f_bfree);

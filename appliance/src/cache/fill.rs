@@ -39,6 +39,8 @@ use super::{
     syncing::Syncing,
 };
 
+/// How much of an adopted prefix is hashed before it is said how far it is, in bytes.
+const PART: u64 = 4 << 20;
 /// How much is read at once when an adopted prefix is hashed, in bytes.
 const CHUNK: usize = 128 << 10;
 /// The most buffers in one `pwritev`: an array on the stack, far below the kernel's 1024.
@@ -218,8 +220,26 @@ impl Fill {
 
     /// Hashes the adopted prefix, off the async threads. [`Fill::append`] does it if it was not done.
     pub async fn rehash(&mut self) -> Result<(), CacheError> {
-        self.blocking(|body| body.catch_up(&mut body.progress.lock()))
+        self.blocking(|body| body.catch_up(&mut body.progress.lock(), u64::MAX))
             .await
+    }
+
+    /// Hashes the next part of the adopted prefix, off the async threads, and says how far it is now. An error says
+    /// that the disk does not give the rest; [`Fill::hashed`] is what it did give.
+    pub async fn rehash_part(&mut self) -> Result<u64, CacheError> {
+        self.blocking(|body| {
+            let mut progress = body.progress.lock();
+            body.catch_up(&mut progress, PART)?;
+            Ok(progress.hashed)
+        })
+        .await
+    }
+
+    /// The running hash, and of how many bytes it is: of less than [`Fill::len`] while an adopted prefix was not read
+    /// to its end. Never reads.
+    pub fn hashed(&self) -> (Hasher, u64) {
+        let progress = self.body.progress.lock();
+        (progress.hasher.clone(), progress.hashed)
     }
 
     /// Writes a batch at the end and hashes it: one hop to the blocking pool, one `pwritev` for up to 64
@@ -241,7 +261,7 @@ impl Fill {
     /// was adopted: otherwise it is hashed here, on the caller's thread.
     pub fn hasher(&self) -> Hasher {
         let mut progress = self.body.progress.lock();
-        if let Err(error) = self.body.catch_up(&mut progress) {
+        if let Err(error) = self.body.catch_up(&mut progress, u64::MAX) {
             tracing::warn!(cause = %crate::source::chain(&error), "an adopted partial cannot be read");
         }
         progress.hasher.clone()
@@ -321,9 +341,9 @@ impl Body {
         CacheError::io(OPERATION, &self.digest, error).of_kind(kind)
     }
 
-    /// Hashes what is in the file and not in the hash.
-    fn catch_up(&self, progress: &mut Progress) -> Result<(), CacheError> {
-        let length = self.length();
+    /// Hashes what is in the file and not in the hash, but not much more than so many bytes.
+    fn catch_up(&self, progress: &mut Progress, most: u64) -> Result<(), CacheError> {
+        let length = self.length().min(progress.hashed.saturating_add(most));
         if progress.hashed == length {
             return Ok(());
         }
@@ -344,7 +364,7 @@ impl Body {
     fn append(&self, mut batch: Vec<Buffer>) -> Result<Vec<Buffer>, CacheError> {
         let mut progress = self.progress.lock();
         self.syncing.check(&self.digest)?;
-        self.catch_up(&mut progress)?;
+        self.catch_up(&mut progress, u64::MAX)?;
         let mut first = 0;
         while first < batch.len() {
             if !batch[first].has_remaining() {

@@ -5,6 +5,7 @@
 //! | [`job`], [`place`] | what can be done, how far it has come, what was found |
 //! | [`supervisor`] | the parent's side: one worker, watched |
 //! | [`start`] | how a worker comes into being |
+//! | [`vitals`] | what the kernel says of one that says nothing |
 //! | [`protocol`] | what goes through the pipes |
 //! | [`worker`] | the child's side |
 //! | [`limits`] | what the worker takes from itself first |
@@ -25,6 +26,7 @@ mod place;
 mod protocol;
 mod start;
 mod supervisor;
+mod vitals;
 mod worker;
 
 use std::io;
@@ -40,6 +42,7 @@ pub use supervisor::{
     Activity, Counts, JobState, Part, Report, Resting, Settings, Starts, Step, Supervisor, SupervisorState,
     Unlinked, WorkerFacts,
 };
+pub use vitals::{Condition, Vitals};
 pub use worker::WorkerError;
 
 /// Names what is to go wrong in a worker of a debug build. See `worker::fault`.

@@ -137,6 +137,7 @@ pub struct WorkerReading {
     pub killed: u64,
     pub died: u64,
     pub hung: u64,
+    pub spared: u64,
     pub circuit: Circuit,
 }
 

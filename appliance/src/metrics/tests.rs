@@ -77,6 +77,7 @@ impl Readings for Still {
                 killed: 3,
                 died: 2,
                 hung: 1,
+                spared: 8,
                 circuit: Circuit::Open,
             },
             inspections: vec![InspectionReading {
@@ -158,6 +159,7 @@ fn what_was_counted_is_rendered() {
         "larder_janitor_kills_total 3",
         "larder_janitor_deaths_total 2",
         "larder_janitor_hung_total 1",
+        "larder_janitor_spared_total 8",
         "larder_janitor_circuit_open 1",
         "larder_inspections_total{what=\"scan\",ending=\"failed\"} 2",
         "larder_inspected_files_total{what=\"scan\"} 30",

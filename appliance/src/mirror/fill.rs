@@ -268,13 +268,13 @@ impl Flying {
         let horizon = Horizon::new(size);
         let file = fill.file();
         let adopted = fill.len();
-        horizon.advance(adopted);
         let mut download = match download {
             Some(download) => download,
             None => {
                 let whole = size == Some(adopted);
-                if size.is_some() && (whole || self.route.outlook() != Outlook::Down) {
-                    // What is here can be read at once, before the upstream is asked for the rest.
+                let early = size.is_some() && (whole || self.route.outlook() != Outlook::Down);
+                if early {
+                    // What is here can be read as soon as it was hashed, before the upstream is asked for the rest.
                     self.depart(
                         Cargo::Growing {
                             file: file.clone(),
@@ -284,9 +284,22 @@ impl Flying {
                         None,
                     );
                 }
-                if let Err(error) = fill.rehash().await {
-                    fill.discard();
-                    return Err(self.failed(&horizon, Unserved::new(Reason::Unavailable, chain(&error))));
+                let mut hashed = 0;
+                while hashed < adopted {
+                    hashed = match timeout(DISK_PATIENCE, fill.rehash_part()).await {
+                        Ok(Ok(hashed)) => hashed,
+                        Ok(Err(error)) => {
+                            tracing::warn!(digest = %self.digest, error = %chain(&error), "what is here of it cannot be read, passing through");
+                            if early {
+                                self.detach(fill, &horizon, size);
+                                return Ok(());
+                            }
+                            fill.discard();
+                            return self.pass_anew().await;
+                        }
+                        Err(_) => return Err(self.failed(&horizon, self.stalled())),
+                    };
+                    horizon.advance(hashed);
                 }
                 let mut download = self.download(adopted).of_size(size);
                 if !whole {
@@ -328,23 +341,10 @@ impl Flying {
             match written {
                 Ok(Ok(emptied)) => reuse(&mut arrived, emptied),
                 // Nothing says what is in the file: its readers are better off with a reset than with silence.
-                Err(_) => {
-                    let message = format!(
-                        "the disk has not taken a byte of {} for {DISK_PATIENCE:?}",
-                        self.digest
-                    );
-                    let busy = Reason::Busy {
-                        retry_after: DISK_PATIENCE,
-                    };
-                    return Err(self.failed(&horizon, Unserved::new(busy, message)));
-                }
+                Err(_) => return Err(self.failed(&horizon, self.stalled())),
                 Ok(Err(error)) => {
                     tracing::warn!(digest = %self.digest, at = fill.len(), error = %chain(&error), "storing stopped, passing through");
-                    self.mirror.0.metrics.fill_unstored();
-                    let at = fill.len();
-                    let onward = self.onward(fill.hasher(), at, size.or(download.size()), None);
-                    horizon.growth.end(Ended::Detached { at, onward });
-                    fill.discard();
+                    self.detach(fill, &horizon, size.or(download.size()));
                     return Ok(());
                 }
             }
@@ -376,6 +376,36 @@ impl Flying {
                 ))
             }
         }
+    }
+
+    /// The file cannot go on: its readers do, from where the hash stands.
+    fn detach(&self, fill: Fill, horizon: &Horizon, size: Option<u64>) {
+        self.mirror.0.metrics.fill_unstored();
+        let (hasher, at) = fill.hashed();
+        let onward = self.onward(hasher, at, size, None);
+        horizon.growth.end(Ended::Detached { at, onward });
+        fill.discard();
+    }
+
+    /// The same while nobody reads yet.
+    async fn pass_anew(&self) -> Result<(), Unserved> {
+        let mut download = self.download(0);
+        let patience = self.mirror.rules().settings.first_byte;
+        download.open(Instant::now() + patience).await?;
+        let size = download.size();
+        self.pass(download, size);
+        Ok(())
+    }
+
+    fn stalled(&self) -> Unserved {
+        let message = format!(
+            "the disk has not moved a byte of {} for {DISK_PATIENCE:?}",
+            self.digest
+        );
+        let busy = Reason::Busy {
+            retry_after: DISK_PATIENCE,
+        };
+        Unserved::new(busy, message)
     }
 
     fn failed(&self, horizon: &Horizon, unserved: Unserved) -> Unserved {

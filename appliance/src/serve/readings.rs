@@ -109,6 +109,7 @@ impl Readings for Facts {
                 killed: janitor.counts.killed,
                 died: janitor.counts.died,
                 hung: janitor.counts.hung,
+                spared: janitor.counts.spared,
                 circuit: if is_open { Circuit::Open } else { Circuit::Closed },
             },
             inspections: What::ALL

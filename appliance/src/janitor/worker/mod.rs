@@ -44,7 +44,7 @@ use crate::{
     source::chain,
 };
 use desk::{Assignment, Desk, OutOfTurn};
-use fault::Fault;
+use fault::{Fault, Point};
 use step::{Halt, Stride};
 
 /// How many names are held to bring a folder into order. 32,768 are about 5 MB; each that many files of a
@@ -66,12 +66,13 @@ pub(super) struct Means {
 impl Means {
     /// For a process of its own.
     pub(super) fn of_process(broken: fn(&str)) -> Self {
+        let fault = Fault::told();
         Self {
-            disk: Disk::real(),
+            disk: fault.disk(),
             limits: limits::apply,
             broken,
             held: HELD,
-            fault: Fault::told(),
+            fault,
         }
     }
 
@@ -141,8 +142,11 @@ pub(super) fn run(
         version: VERSION,
         limits: (means.limits)(&folder, memory),
     };
+    // Within its limits by now.
+    means.fault.strike(Point::Hello);
     let desk = Arc::new(Desk::default());
     protocol::write(&mut output, &answer).map_err(WorkerError::Answer)?;
+    let fault = means.fault.clone();
     let mut bench = Bench {
         desk: desk.clone(),
         output,
@@ -163,12 +167,13 @@ pub(super) fn run(
             },
         )
         .map_err(WorkerError::Thread)?;
-    let read = take_orders(input, &desk);
+    fault.strike(Point::Greeted);
+    let read = take_orders(input, &desk, &fault);
     desk.close();
     read.map(|()| Some(hands))
 }
 
-fn take_orders(mut input: impl Read, desk: &Desk) -> Result<(), WorkerError> {
+fn take_orders(mut input: impl Read, desk: &Desk, fault: &Fault) -> Result<(), WorkerError> {
     while let Some(message) = protocol::read(&mut input).map_err(WorkerError::Order)? {
         match message {
             ToWorker::Hello { .. } => {}
@@ -184,7 +189,10 @@ fn take_orders(mut input: impl Read, desk: &Desk) -> Result<(), WorkerError> {
                 careful,
             })?,
             ToWorker::Taken { job } => desk.taken(job),
-            ToWorker::Cancel { job } => desk.cancel(job),
+            ToWorker::Cancel { job } => {
+                fault.strike(Point::Cancel);
+                desk.cancel(job);
+            }
         }
     }
     Ok(())
@@ -201,6 +209,7 @@ fn work(bench: &mut Bench) -> Result<(), FrameError> {
 fn carry_out(bench: &mut Bench, assignment: Assignment) -> Result<(), FrameError> {
     let (job, lane) = (assignment.job, assignment.lane());
     let done = do_it(bench, assignment);
+    bench.fault.strike(Point::End);
     let end = match done {
         Ok(()) => End::Finished,
         Err(Halt::Stopped) => End::Cancelled,
