@@ -301,6 +301,13 @@ async fn an_index_that_is_lost_in_use_is_made_anew() {
         }
     };
     soon(lost).await;
+    // Nobody asks for anything, and it is sooner than it is looked whether something is due.
+    let settled = async {
+        while !bed.cache.is_settled() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), settled).await.expect("at once");
     let record = bed.recovered(&inspector).await;
     assert_eq!((record.why, record.sums.hidden), (Why::Loss, 5), "{record}");
     for layer in &layers {

@@ -57,7 +57,13 @@ pub(super) fn run(mut stride: Stride<'_>) -> Result<(), Halt> {
 /// What lies beside the folders of blobs and is not the house's.
 fn strangers(stride: &mut Stride<'_>) -> Result<(), Halt> {
     let mut listing = Listing::begin(stride, Folder::Top);
-    while let Some(name) = listing.next(stride)? {
+    loop {
+        let name = match listing.next(stride) {
+            Ok(Some(name)) => name,
+            // They are told and nothing more: what matters was seen.
+            Ok(None) | Err(Halt::Refused { .. }) => return Ok(()),
+            Err(halt) => return Err(halt),
+        };
         stride.at(&name);
         stride.breathe()?;
         if !stride.bench.layout.is_ours(name.as_os_str()) {
@@ -72,7 +78,6 @@ fn strangers(stride: &mut Stride<'_>) -> Result<(), Halt> {
         }
         stride.over(Folder::Top, name);
     }
-    Ok(())
 }
 
 fn kind(of: FileType) -> Kind {
