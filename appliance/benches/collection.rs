@@ -107,6 +107,10 @@ impl Hands for Idle {
         assert!(files.is_empty(), "all of it is inline");
         async { Ok(Removed::default()) }.boxed()
     }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove(files)
+    }
 }
 
 fn settings(data: &Path, clock: &Clock, low: f64, in_window: Arc<AtomicBool>) -> Settings {

@@ -16,8 +16,9 @@ use std::{
 
 use larder::{
     janitor::{
-        Activity, Cursor, Effect, Ending, FAULT_VARIABLE, Failure, Finding, Job, JobError, Name, Pace, Part,
-        Program, Reading, Report, Settings, Start, Started, Starts, Step, Supervisor, SupervisorState, Walk,
+        Activity, Cursor, Effect, Ending, FAULT_VARIABLE, Failure, Finding, Folder, Job, JobError, Name,
+        Pace, Part, Program, Reading, Report, Settings, Start, Started, Starts, Step, Supervisor,
+        SupervisorState, Walk,
     },
     oci::{Algorithm, Digest},
 };
@@ -208,8 +209,13 @@ async fn every_job_is_done_whatever_happens_at_any_of_its_steps() {
                 let supervisor = bed.supervisor(&[&fault]);
                 let restarts = match task {
                     "unlink" => {
-                        let (report, _) =
-                            done(&supervisor, Job::Unlink(bed.blobs.clone()), SMALL, |_| {}).await;
+                        let (report, _) = done(
+                            &supervisor,
+                            Job::Unlink(Folder::Blobs, bed.blobs.clone()),
+                            SMALL,
+                            |_| {},
+                        )
+                        .await;
                         let report = report.expect(&fault);
                         let settled = report.progress.files + report.progress.missing;
                         assert_eq!((settled, bed.left()), (9, 0), "{fault}");

@@ -1,8 +1,9 @@
 //! Who may begin a fill: one per digest, and only while there is room.
 //!
 //! Promises: what was promised to running fills counts as used, so that two fills are never admitted to the
-//! same room; a promise ends with its [`Ticket`], however the fill ends. A filesystem that reports no inodes
-//! has no inode limit. Must not know: what a fill writes, or how.
+//! same room; a promise ends with its [`Ticket`], however the fill ends, and what the fill leaves behind is counted
+//! from that moment on ([`Leftovers`]). A filesystem that reports no inodes has no inode limit. Must not know: what a
+//! fill writes, or how.
 
 use std::{
     collections::HashMap,
@@ -21,6 +22,7 @@ use super::{
     error::{CacheError, Kind, Resource},
     eviction::Amount,
     index::Sums,
+    leftovers::{Leftover, Leftovers},
 };
 
 /// The limits, and the promises that were made.
@@ -29,11 +31,33 @@ pub(super) struct Admission {
     max_bytes: Option<u64>,
     max_inodes: Option<u64>,
     stop: f64,
-    running: Mutex<HashMap<Digest, Promise>>,
+    partials: Mutex<Partials>,
     /// Whose files are about to be removed, and how many say so.
     doomed: Mutex<HashMap<Digest, u32>>,
     /// The most that was refused for lack of room since somebody asked.
     wanted: AtomicU64,
+}
+
+/// Partials, those that are being filled and the others. A digest is in one of them at most.
+#[derive(Debug, Default)]
+struct Partials {
+    running: HashMap<Digest, Running>,
+    left: Leftovers,
+}
+
+/// A fill's promise, and what there would be if it ended now.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    promise: Promise,
+    leaves: Leaves,
+}
+
+/// What a fill leaves behind.
+#[derive(Clone, Copy, Debug)]
+enum Leaves {
+    /// Perhaps what lay there before it began: it has not looked.
+    Perhaps(Option<Leftover>),
+    Surely(Option<Leftover>),
 }
 
 /// What a running fill may still take.
@@ -66,14 +90,23 @@ pub(super) enum FileNeed {
     Create,
 }
 
-/// All that was promised.
-fn sum(running: &HashMap<Digest, Promise>) -> Promise {
-    running.values().fold(Promise::default(), |sum, one| Promise {
-        whole: sum.whole + one.whole,
-        left: sum.left + one.left,
-        files: sum.files + one.files,
-        files_left: sum.files_left + one.files_left,
-    })
+impl Partials {
+    /// All that was promised, and what was left behind: it takes room and is not written any more.
+    fn sum(&self) -> Promise {
+        let left = self.left.amount();
+        let left = Promise {
+            whole: left.bytes,
+            files: left.inodes,
+            ..Promise::default()
+        };
+        let promises = self.running.values().map(|running| running.promise);
+        promises.fold(left, |sum, one| Promise {
+            whole: sum.whole + one.whole,
+            left: sum.left + one.left,
+            files: sum.files + one.files,
+            files_left: sum.files_left + one.files_left,
+        })
+    }
 }
 
 /// What comes with content and is not it: the index's growth, which comes in steps, and the filesystem's own
@@ -100,7 +133,7 @@ impl Admission {
             max_bytes,
             max_inodes,
             stop,
-            running: Mutex::default(),
+            partials: Mutex::default(),
             doomed: Mutex::default(),
             wanted: AtomicU64::new(0),
         })
@@ -108,12 +141,22 @@ impl Admission {
 
     /// The only ticket for a digest; `None` while another is out.
     pub(super) fn begin(self: &Arc<Self>, digest: &Digest) -> Option<Ticket> {
-        let mut running = self.running.lock();
+        let mut partials = self.partials.lock();
         // What is removed a moment later must not be published a moment before.
-        if running.contains_key(digest) || self.doomed.lock().contains_key(digest) {
+        if partials.running.contains_key(digest) || self.doomed.lock().contains_key(digest) {
             return None;
         }
-        running.insert(*digest, Promise::default());
+        let before = partials.left.take(digest);
+        let promise = before.map_or(Promise::default(), |before| Promise {
+            whole: before.bytes,
+            files: 1,
+            ..Promise::default()
+        });
+        let running = Running {
+            promise,
+            leaves: Leaves::Perhaps(before),
+        };
+        partials.running.insert(*digest, running);
         Some(Ticket {
             admission: self.clone(),
             digest: *digest,
@@ -124,8 +167,8 @@ impl Admission {
     /// filled.
     pub(super) fn doom(self: &Arc<Self>, digest: &Digest) -> Option<Doom> {
         // The same order of locks as in `begin`.
-        let running = self.running.lock();
-        if running.contains_key(digest) {
+        let partials = self.partials.lock();
+        if partials.running.contains_key(digest) {
             return None;
         }
         *self.doomed.lock().entry(*digest).or_default() += 1;
@@ -139,14 +182,14 @@ impl Admission {
     /// for then somebody else sees to its file.
     pub(super) fn doom_alone(self: &Arc<Self>, digest: &Digest) -> Option<Doom> {
         // The same order of locks as in `begin`.
-        let running = self.running.lock();
+        let partials = self.partials.lock();
         let mut doomed = self.doomed.lock();
-        if running.contains_key(digest) || doomed.contains_key(digest) {
+        if partials.running.contains_key(digest) || doomed.contains_key(digest) {
             return None;
         }
         doomed.insert(*digest, 1);
         drop(doomed);
-        drop(running);
+        drop(partials);
         Some(Doom {
             admission: self.clone(),
             digest: *digest,
@@ -164,17 +207,42 @@ impl Admission {
     }
 
     pub(super) fn is_running(&self, digest: &Digest) -> bool {
-        self.running.lock().contains_key(digest)
+        self.partials.lock().running.contains_key(digest)
     }
 
     fn sum(&self) -> Promise {
-        sum(&self.running.lock())
+        self.partials.lock().sum()
     }
 
-    /// What the running fills have begun to take: of the bytes all that was promised.
+    /// What partials take, for the cache's own limits: of the bytes of the running ones all that was promised.
     pub(super) fn promised(&self) -> Amount {
         let sum = self.sum();
         Amount::new(sum.whole, sum.files)
+    }
+
+    /// Of which by those that nobody fills.
+    pub(super) fn left(&self) -> Amount {
+        self.partials.lock().left.amount()
+    }
+
+    /// What nobody fills and nobody is about to remove.
+    pub(super) fn leftovers(&self) -> Vec<(Digest, Leftover)> {
+        let partials = self.partials.lock();
+        let doomed = self.doomed.lock();
+        let all = partials
+            .left
+            .iter()
+            .filter(|(digest, _)| !doomed.contains_key(*digest));
+        all.map(|(digest, leftover)| (*digest, *leftover)).collect()
+    }
+
+    pub(super) fn leftover(&self, digest: &Digest) -> Option<Leftover> {
+        self.partials.lock().left.get(digest)
+    }
+
+    /// Of what nobody fills, what may be gone: to be looked at.
+    pub(super) fn take_doubtful(&self) -> Vec<Digest> {
+        self.partials.lock().left.take_doubtful()
     }
 
     /// Whether content may go into the index, which costs bytes and no inode.
@@ -209,7 +277,7 @@ impl Admission {
 
     /// How many fills are running.
     pub(super) fn running(&self) -> u64 {
-        self.running.lock().len() as u64
+        self.partials.lock().running.len() as u64
     }
 }
 
@@ -233,12 +301,16 @@ impl Doom {
 
 impl Drop for Doom {
     fn drop(&mut self) {
+        // The same order of locks as in `begin`.
+        let mut partials = self.admission.partials.lock();
         let mut doomed = self.admission.doomed.lock();
         // Two can have taken the same digest off the list: a plan, and a person.
         if let Some(count) = doomed.get_mut(&self.digest) {
             *count -= 1;
             if *count == 0 {
                 doomed.remove(&self.digest);
+                // It can have been a partial, and it can be there still.
+                partials.left.doubt(&self.digest);
             }
         }
     }
@@ -256,8 +328,13 @@ impl Ticket {
 
     fn try_admit(&self, need: Need, space: Space, sums: &Sums) -> Result<(), CacheError> {
         let it = &self.admission;
-        let mut running = it.running.lock();
-        let promised = sum(&running);
+        let mut partials = it.partials.lock();
+        let Some(running) = partials.running.get_mut(&self.digest) else {
+            return Ok(());
+        };
+        // What lay there before is a part of what it needs.
+        running.promise = Promise::default();
+        let promised = partials.sum();
         let left = need.whole.saturating_sub(need.have);
         let files_left = u64::from(need.file == FileNeed::Create);
         let full = |resource, what: &str, used: u64, wanted: u64, limit: u64| {
@@ -314,16 +391,22 @@ impl Ticket {
                 ));
             }
         }
-        running.insert(
-            self.digest,
-            Promise {
+        self.promise_in(&mut partials, |promise| {
+            *promise = Promise {
                 whole: need.whole.max(need.have),
                 left,
                 files: 1,
                 files_left,
-            },
-        );
+            };
+        });
         Ok(())
+    }
+
+    /// What lies there when the fill ends, as far as it is known now.
+    pub(super) fn leaves(&self, leftover: Option<Leftover>) {
+        if let Some(running) = self.admission.partials.lock().running.get_mut(&self.digest) {
+            running.leaves = Leaves::Surely(leftover);
+        }
     }
 
     /// The file is there: the filesystem counts its inode now.
@@ -345,15 +428,30 @@ impl Ticket {
     }
 
     fn change(&self, change: impl FnOnce(&mut Promise)) {
-        if let Some(promise) = self.admission.running.lock().get_mut(&self.digest) {
-            change(promise);
+        self.promise_in(&mut self.admission.partials.lock(), change);
+    }
+
+    fn promise_in(&self, partials: &mut Partials, change: impl FnOnce(&mut Promise)) {
+        if let Some(running) = partials.running.get_mut(&self.digest) {
+            change(&mut running.promise);
         }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.admission.running.lock().remove(&self.digest);
+        let mut partials = self.admission.partials.lock();
+        let Some(running) = partials.running.remove(&self.digest) else {
+            return;
+        };
+        match running.leaves {
+            Leaves::Surely(Some(leftover)) => partials.left.put(self.digest, leftover),
+            Leaves::Perhaps(Some(leftover)) => {
+                partials.left.put(self.digest, leftover);
+                partials.left.doubt(&self.digest);
+            }
+            Leaves::Surely(None) | Leaves::Perhaps(None) => {}
+        }
     }
 }
 
@@ -460,6 +558,47 @@ mod tests {
         assert!(admission.doom(&digest).is_none(), "it is being filled");
         drop(one);
         assert!(admission.begin(&digest).is_some());
+    }
+
+    #[test]
+    fn what_a_fill_left_is_used_until_it_is_gone_or_goes_on() {
+        let admission = Admission::new(Some(100), Some(1), 1.0);
+        let one = ticket(&admission, 1);
+        one.admit(need(90), SPACE, &Sums::default()).expect("room");
+        let leftover = Leftover {
+            bytes: 40,
+            since: crate::clock::Timestamp(1),
+        };
+        one.leaves(Some(leftover));
+        assert_eq!(admission.promised(), Amount::new(90, 1));
+        let digest = one.digest;
+        drop(one);
+        assert_eq!(admission.promised(), Amount::new(40, 1));
+        let other = ticket(&admission, 2);
+        let refused = other.admit(need(70), SPACE, &Sums::default());
+        assert_eq!(refused.expect_err("bytes").kind(), Kind::Full(Resource::Bytes));
+        let refused = other.admit(need(60), SPACE, &Sums::default());
+        assert_eq!(refused.expect_err("files").kind(), Kind::Full(Resource::Inodes));
+        // It goes on, and counts once.
+        let again = ticket(&admission, 1);
+        assert_eq!(admission.promised(), Amount::new(40, 1));
+        let all = Need {
+            whole: 100,
+            have: 40,
+            file: FileNeed::Exists,
+        };
+        again.admit(all, SPACE, &Sums::default()).expect("its own room");
+        assert_eq!(admission.promised(), Amount::new(100, 1));
+        drop(again);
+        // Nobody said what became of it.
+        assert_eq!(admission.promised(), Amount::new(40, 1));
+        assert_eq!(admission.take_doubtful(), [digest]);
+        drop(admission.doom(&digest).expect("nobody fills it"));
+        assert_eq!(admission.take_doubtful(), [digest]);
+        let last = ticket(&admission, 1);
+        last.leaves(None);
+        drop(last);
+        assert_eq!(admission.promised(), Amount::NOTHING);
     }
 
     #[test]

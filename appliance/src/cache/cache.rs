@@ -99,7 +99,7 @@ impl Inner {
         let uses = Arc::new(Uses::new(options.policy));
         let mut log = Log::new(layout.uses.clone(), disk.clone());
         log.read(&uses, clock.now());
-        Ok(Self {
+        let inner = Self {
             admission: Admission::new(options.max_bytes, options.max_inodes, options.stop),
             uses,
             clock: clock.clone(),
@@ -115,7 +115,10 @@ impl Inner {
             layout,
             disk,
             index,
-        })
+        };
+        // Before anybody asks for room.
+        inner.count_leftovers();
+        Ok(inner)
     }
 }
 
@@ -159,9 +162,12 @@ impl Cache {
     /// Brings files and index together, in the background and while serving. Call it once after opening.
     pub async fn recover(&self) -> Recovery {
         let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || recover(&inner))
-            .await
-            .unwrap_or_default()
+        let recover = move || {
+            // The folder can have been another one when it was opened.
+            inner.count_leftovers();
+            recover(&inner)
+        };
+        tokio::task::spawn_blocking(recover).await.unwrap_or_default()
     }
 
     /// Blobs smaller than this many bytes are for [`Cache::put_small`], others for [`Cache::begin_fill`].
@@ -458,6 +464,7 @@ impl Cache {
             index_bytes: inner.index.file_length(),
             partials: sums.fills,
             filling: inner.admission.running(),
+            abandoned: inner.admission.left(),
             condemned: inner.admission.doomed(),
             state: inner.index.state(),
             counters: inner.index.counters(),

@@ -1,7 +1,7 @@
 //! Making room: a plan of what goes, carried out in the index piece by piece.
 //!
-//! Promises: what is taken off the list goes in units, so that what stays listed stays whole; content that
-//! somebody asked for since the plan was made stays; each piece is one durable transaction of bounded length.
+//! First go partials that nobody fills, which serve nobody. Promises: what is taken off the list goes in units, so that
+//! what stays listed stays whole; content that somebody asked for since the plan was made stays; each piece is one durable transaction of bounded length.
 //! The files are handed to the caller, who has them removed: until then they are files that nobody lists, which
 //! a crash leaves to the next scan. Must not know: why there has to be room, who removes files.
 
@@ -12,8 +12,9 @@ use super::{
     cache::{Cache, Inner},
     census::{self, Census, Terms},
     error::{CacheError, Kind},
-    eviction::{Amount, Exchange, Outcome, Plan, Step},
+    eviction::{Amount, Exchange, Outcome, Plan, Step, Verdict},
     index::{Command, Done, Guard, Unit},
+    leftovers::Leftover,
     pressure::Pressure,
     uses::Watch,
 };
@@ -37,6 +38,10 @@ pub struct Collection {
 }
 
 struct Work {
+    /// Partials that go first: what they free is not the plan's to free.
+    partials: Vec<(Digest, Leftover)>,
+    /// What went of them.
+    freed: Amount,
     plan: Plan,
     census: Census,
     /// Second chances that the live records have been told of.
@@ -147,7 +152,7 @@ pub(super) async fn carry_out(
             .into_iter()
             .filter_map(|(digest, size)| {
                 let doom = dooms.remove(&digest)?;
-                Some(Condemned { doom, size })
+                Some(Condemned::new(doom, size))
             })
             .collect(),
     };
@@ -179,10 +184,7 @@ fn unlisted(inner: &Inner, doom: Doom) -> Option<Condemned> {
     let row = inner.index.blob_row(doom.digest()).ok()?;
     let sure = before && inner.index.is_writable() && row.is_none() && doom.is_only();
     let file = std::fs::metadata(inner.layout.blob(doom.digest())).ok()?;
-    sure.then(|| Condemned {
-        size: file.len(),
-        doom,
-    })
+    sure.then(|| Condemned::new(doom, file.len()))
 }
 
 /// What one piece took.
@@ -210,17 +212,42 @@ impl Taken {
     }
 }
 
+/// What is left of something that is not listed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remains {
+    /// Its file under `blobs/`.
+    Blob,
+    /// A partial, under `fill/`.
+    Partial,
+}
+
+impl Remains {
+    pub const ALL: [Self; 2] = [Self::Blob, Self::Partial];
+}
+
 /// A blob that is not listed any more and whose file is still there. Until this is dropped nobody fills it anew.
 #[derive(Debug)]
 pub struct Condemned {
     doom: Doom,
     /// In bytes.
     pub size: u64,
+    pub remains: Remains,
 }
 
 impl Condemned {
     pub(super) fn new(doom: Doom, size: u64) -> Self {
-        Self { doom, size }
+        Self {
+            doom,
+            size,
+            remains: Remains::Blob,
+        }
+    }
+
+    pub(super) fn partial(doom: Doom, size: u64) -> Self {
+        Self {
+            remains: Remains::Partial,
+            ..Self::new(doom, size)
+        }
     }
 
     pub fn digest(&self) -> &Digest {
@@ -254,9 +281,13 @@ impl Cache {
             let (census, catalog) = census::count(&inner, &terms, now)?;
             // What was remembered of content that is not here any more is of no use.
             inner.uses.sweep(&census.names.sorted());
-            let plan = Plan::new(catalog, inner.uses.ranking(), exchange, goal, now);
+            let partials = inner.leftovers_for(goal, terms.grace, now);
+            let first = partials.iter().map(|(_, leftover)| leftover.amount()).sum();
+            let plan = Plan::new(catalog, inner.uses.ranking(), exchange, goal.less(first), now);
             Ok(Collection {
                 work: Some(Box::new(Work {
+                    partials,
+                    freed: Amount::NOTHING,
                     plan,
                     census,
                     told: 0,
@@ -276,6 +307,7 @@ fn panicked(error: tokio::task::JoinError) -> CacheError {
 
 impl Inner {
     pub(super) fn pressure(&self) -> Result<Pressure, CacheError> {
+        self.settle_leftovers();
         let space = self
             .disk
             .space(&self.layout.dir)
@@ -297,6 +329,11 @@ impl Collection {
         let Some(mut work) = self.work.take() else {
             return Ok(None);
         };
+        if !work.partials.is_empty() {
+            let taken = work.let_partials_go(&self.inner).await?;
+            self.work = Some(work);
+            return Ok(Some(taken));
+        }
         let inner = self.inner.clone();
         let prepared = tokio::task::spawn_blocking(move || {
             let piece = work.next_piece();
@@ -333,21 +370,21 @@ impl Collection {
             return Ok((0, 0, Amount::NOTHING, Outcome::Met));
         };
         let rehearsed = tokio::task::spawn_blocking(move || {
-            let (mut units, mut pieces) = (0, 0);
+            let partials = std::mem::take(&mut work.partials);
+            let (mut units, mut pieces) = (partials.len() as u64, partials.len() as u64);
+            work.freed = partials.iter().map(|(_, leftover)| leftover.amount()).sum();
             for step in work.plan.by_ref() {
                 units += 1;
                 pieces += step.freed.len() as u64;
             }
-            (units, pieces, work.plan.freed(), work.plan.outcome())
+            (units, pieces, work.freed + work.plan.freed(), work.outcome())
         });
         rehearsed.await.map_err(panicked)
     }
 
     /// How the plan stands.
     pub fn outcome(&self) -> Outcome {
-        self.work
-            .as_ref()
-            .map_or(Outcome::Open, |work| work.plan.outcome())
+        self.work.as_ref().map_or(Outcome::Open, |work| work.outcome())
     }
 
     /// Asks for more: what was freed turned out not to be enough.
@@ -369,6 +406,41 @@ impl Collection {
 }
 
 impl Work {
+    /// A piece of the partials that go first.
+    async fn let_partials_go(&mut self, inner: &Arc<Inner>) -> Result<Taken, CacheError> {
+        let count = self.partials.len().min(self.batch);
+        let piece: Vec<_> = self.partials.drain(..count).collect();
+        let meant: Amount = piece.iter().map(|(_, leftover)| leftover.amount()).sum();
+        let gone = inner.condemn_leftovers(&piece).await?;
+        let mut taken = Taken {
+            units: gone.len() as u64,
+            spared: (count - gone.len()) as u64,
+            ..Taken::default()
+        };
+        taken.add(gone);
+        let freed = Amount::new(taken.bytes, taken.units);
+        self.freed += freed;
+        if freed != meant {
+            // Something else has to go in the place of those that are being filled again.
+            self.plan.more(meant.less(freed));
+        }
+        Ok(taken)
+    }
+
+    /// How the plan stands, with what went before it.
+    fn outcome(&self) -> Outcome {
+        match self.plan.outcome() {
+            Outcome::Met if !self.partials.is_empty() => Outcome::Open,
+            Outcome::Short(verdict) => Outcome::Short(Verdict {
+                goal: verdict.goal + self.freed,
+                freed: verdict.freed + self.freed,
+                total: verdict.total + self.freed,
+                ..verdict
+            }),
+            outcome => outcome,
+        }
+    }
+
     fn next_piece(&mut self) -> Vec<Step> {
         let mut piece = Vec::new();
         let mut members = 0;

@@ -8,6 +8,7 @@
 //! | [`files`] | opening whole blobs |
 //! | [`fill`], [`syncing`], [`publish`] | a blob on its way in: written and hashed, synced, listed |
 //! | [`admission`] | room, and one fill per digest |
+//! | [`leftovers`], [`abandoned`] | partials that nobody fills: counted, and let go |
 //! | [`recovery`] | files and index after a crash |
 //! | [`inspection`] | files and index while it is in use |
 //! | [`uses`] | what was used when, and is in use |
@@ -27,6 +28,7 @@
 //!
 //! Must not know: HTTP, upstreams, what is worth keeping.
 
+mod abandoned;
 mod admission;
 mod boot;
 #[expect(clippy::module_inception, reason = "the room is named after what it holds")]
@@ -42,6 +44,7 @@ mod fill;
 mod index;
 mod inspection;
 mod layout;
+mod leftovers;
 mod lock;
 mod options;
 mod pressure;
@@ -57,7 +60,7 @@ mod tests;
 pub use boot::BootId;
 pub use cache::Cache;
 pub use census::Terms;
-pub use collection::{Collection, Condemned, Taken};
+pub use collection::{Collection, Condemned, Remains, Taken};
 pub use content::{
     BlobFile, Content, ImageRow, Mismatch, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes,
 };

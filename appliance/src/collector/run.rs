@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cache::{
-        Cache, Condemned, Pressure, Terms,
+        Cache, Condemned, Pressure, Remains, Terms,
         eviction::{Amount, Outcome},
     },
     oci::Digest,
@@ -230,21 +230,29 @@ impl Run<'_> {
 
     /// Removes what is off the list. What cannot be removed now stays condemned for the next time.
     async fn remove_condemned(&mut self, sum: &mut Sum) -> Result<(), Stop> {
-        if self.condemned.is_empty() {
-            return Ok(());
-        }
-        let digests: Vec<Digest> = self.condemned.iter().map(|one| *one.digest()).collect();
-        match self.hands.remove(digests).await {
-            Ok(removed) => {
-                self.condemned.clear();
-                sum.files += removed.files;
-                for kept in &removed.kept {
-                    tracing::warn!(why = %kept, "a file that is not listed any more cannot be removed");
-                }
-                Ok(())
+        for remains in Remains::ALL {
+            let of_these = |one: &&Condemned| one.remains == remains;
+            let digests: Vec<Digest> = self
+                .condemned
+                .iter()
+                .filter(of_these)
+                .map(|one| *one.digest())
+                .collect();
+            if digests.is_empty() {
+                continue;
             }
-            Err(unable) => Err(Stop::Hands(unable)),
+            let removing = match remains {
+                Remains::Blob => self.hands.remove(digests),
+                Remains::Partial => self.hands.remove_partials(digests),
+            };
+            let removed = removing.await.map_err(Stop::Hands)?;
+            self.condemned.retain(|one| one.remains != remains);
+            sum.files += removed.files;
+            for kept in &removed.kept {
+                tracing::warn!(why = %kept, "a file that is not listed any more cannot be removed");
+            }
         }
+        Ok(())
     }
 
     fn terms(&self, grace: Duration) -> Terms {

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::{
     cache::{Cache, Disk, Faults, Options, Presence, Space, VerifiedBytes, eviction::Cost},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     memory::Buffer,
     oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag},
 };
@@ -46,7 +46,7 @@ enum Mood {
 
 /// Hands that remove files themselves.
 struct Own {
-    blobs: PathBuf,
+    data: PathBuf,
     mood: Mutex<Mood>,
     /// A permit for each time that they may begin.
     gate: Semaphore,
@@ -55,6 +55,20 @@ struct Own {
 
 impl Hands for Own {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from("blobs", files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from("fill", files)
+    }
+}
+
+impl Own {
+    fn remove_from(
+        &self,
+        folder: &'static str,
+        files: Vec<Digest>,
+    ) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
             self.calls.fetch_add(1, SeqCst);
             self.gate.acquire().await.expect("open").forget();
@@ -66,7 +80,7 @@ impl Hands for Own {
             }
             let mut removed = Removed::default();
             for digest in files {
-                let path = self.blobs.join(digest.file_name());
+                let path = self.data.join(folder).join(digest.file_name());
                 removed.bytes += std::fs::metadata(&path).map_or(0, |file| file.len());
                 removed.files += u64::from(std::fs::remove_file(&path).is_ok());
             }
@@ -81,6 +95,7 @@ struct Bed {
     hands: Arc<Own>,
     collector: Collector,
     pinned: Arc<Mutex<Vec<Digest>>>,
+    clock: Clock,
     dir: TempDir,
     images: Mutex<HashMap<u64, Manifest>>,
 }
@@ -123,7 +138,7 @@ impl Bed {
         };
         let cache = Cache::open(options, clock.clone()).await.expect("opened");
         let hands = Arc::new(Own {
-            blobs: dir.path().join("blobs"),
+            data: dir.path().to_owned(),
             mood: Mutex::new(Mood::Able),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             calls: AtomicUsize::new(0),
@@ -134,7 +149,7 @@ impl Bed {
             low: 0.5,
             stop: 0.98,
             grace: Duration::from_secs(60),
-            clock,
+            clock: clock.clone(),
             pinned: {
                 let pinned = pinned.clone();
                 Arc::new(move || pinned.lock().clone())
@@ -150,6 +165,7 @@ impl Bed {
             hands,
             collector,
             pinned,
+            clock,
             dir,
             images: Mutex::default(),
         }
@@ -186,7 +202,7 @@ impl Bed {
                 self.file(layer).await.expect("stored");
             }
         }
-        let now = crate::clock::Timestamp(1_800_000_000);
+        let now = Timestamp(1_800_000_000);
         self.cache
             .put_tag(&name(), &tag(number), manifest.digest, now)
             .await
@@ -357,6 +373,56 @@ async fn what_is_pinned_stays_and_the_verdict_says_so() {
     assert!(verdict.contains("pinned 8."), "{verdict}");
     assert_eq!(record.units, 0);
     assert!((0..22).all(|number| bed.listed(number)));
+}
+
+#[tokio::test]
+async fn what_fills_left_behind_counts_and_goes_before_anything_that_serves() {
+    let bed = Bed::new().await;
+    for number in 0..8 {
+        bed.image(number).await;
+    }
+    // Twelve that nobody goes on with, of which nothing is published.
+    let leave = async |number: u64, bytes: usize| {
+        let whole = noise(LAYER, 1000 + number);
+        let fill = bed
+            .cache
+            .begin_fill(&name(), &digest(&whole), Some(LAYER as u64))
+            .await;
+        let mut fill = fill.expect("there is room");
+        let part = Buffer::borrowed(whole.slice(..bytes));
+        fill.append(vec![part]).await.expect("written");
+        fill
+    };
+    for number in 0..12 {
+        drop(leave(number, LAYER - 1).await);
+    }
+    // For the clock alone: nothing is looked at meanwhile.
+    bed.clock.not_before(Timestamp(bed.clock.now().0 + 120));
+    let running = leave(12, 1000).await;
+    drop(leave(13, 1000).await);
+    let used = |bed: &Bed| bed.cache.pressure().expect("asked").own_bytes.used;
+    assert!(used(&bed) > LIMIT * 8 / 10, "they count: {}", used(&bed));
+    assert_eq!(bed.cache.stats().abandoned.inodes, 13);
+    let rehearsed = bed.collector.rehearse().await.expect("answered");
+    let record = bed.collector.collect().await.expect("collected");
+    assert_eq!(record.ending, Ending::Done, "{record}");
+    assert_eq!((record.units, record.files), (10, 10), "{record}");
+    assert_eq!((rehearsed.units, rehearsed.bytes), (record.units, record.bytes));
+    assert!((0..8).all(|number| bed.listed(number)), "what serves stays");
+    let left: Vec<_> = std::fs::read_dir(bed.dir.path().join("fill"))
+        .expect("listed")
+        .collect();
+    assert_eq!(
+        left.len(),
+        4,
+        "one that runs, one that is young, two that need not go"
+    );
+    let stats = bed.cache.stats();
+    assert_eq!((stats.partials, stats.abandoned.inodes), (4, 3));
+    assert_eq!(stats.abandoned.bytes, 2 * (LAYER as u64 - 1) + 1000);
+    assert_eq!(used(&bed), stats.bytes + LAYER as u64 + stats.abandoned.bytes);
+    drop(running);
+    assert_eq!(used(&bed), stats.bytes + 1000 + stats.abandoned.bytes);
 }
 
 #[tokio::test]

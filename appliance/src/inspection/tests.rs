@@ -211,6 +211,16 @@ struct Own(PathBuf, AtomicBool);
 
 impl Hands for Own {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(self.0.clone(), files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(self.0.with_file_name("fill"), files)
+    }
+}
+
+impl Own {
+    fn remove_from(&self, folder: PathBuf, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
             if self.1.load(SeqCst) {
                 return Err(Unable {
@@ -220,7 +230,7 @@ impl Hands for Own {
             }
             let mut removed = Removed::default();
             for digest in files {
-                let path = self.0.join(digest.file_name());
+                let path = folder.join(digest.file_name());
                 removed.bytes += fs::metadata(&path).map_or(0, |file| file.len());
                 removed.files += u64::from(fs::remove_file(&path).is_ok());
             }

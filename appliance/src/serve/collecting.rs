@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock, Timestamp},
     collector::{Collector, Ending, Hands, Record, Removed, Settings, Unable},
     config::{Config, TimeOfDay, Window},
-    janitor::{Program, Settings as JanitorSettings, Starts, Supervisor, Thread},
+    janitor::{Folder, Program, Settings as JanitorSettings, Starts, Supervisor, Thread},
     mirror::Mirror,
     oci::{Digest, Image, Reference, UpstreamName},
     source::chain,
@@ -24,8 +24,18 @@ pub(super) struct Worker(pub(super) Supervisor);
 
 impl Hands for Worker {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Blobs, files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Fills, files)
+    }
+}
+
+impl Worker {
+    fn remove_from(&self, folder: Folder, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
-            match self.0.unlink(files).await {
+            match self.0.unlink_in(folder, files).await {
                 Ok(unlinked) => Ok(Removed {
                     files: unlinked.files,
                     bytes: unlinked.bytes,

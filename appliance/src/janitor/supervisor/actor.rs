@@ -75,7 +75,7 @@ pub(super) const WALK: usize = 1;
 
 const fn lane_of(job: &Job) -> usize {
     match job {
-        Job::Unlink(_) => UNLINK,
+        Job::Unlink(..) => UNLINK,
         Job::Walk(_) => WALK,
     }
 }
