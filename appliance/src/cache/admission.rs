@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use crate::oci::Digest;
 
 use super::{
+    ballast,
     disk::Space,
     error::{CacheError, Kind, Resource},
     eviction::Amount,
@@ -115,9 +116,10 @@ fn overhead(space: Space) -> u64 {
     (space.bytes / 100).min(64 << 20)
 }
 
-/// Files that come with content and are not it: the log of uses while it is written anew, the history.
+/// Files that come with content and are not it: the log of uses while it is written anew, the history; and the
+/// ballast, which [`Space`] takes for free.
 fn extra_files(space: Space) -> u64 {
-    (space.inodes / 30).min(4)
+    2 * ballast::size(space.inodes)
 }
 
 /// The right to fill one digest. Dropping it ends the promise.

@@ -92,6 +92,8 @@ impl Inner {
             // It cannot be written, then: the index will say so.
             Err(_) => None,
         };
+        // Ours alone from here on, if it can be written at all.
+        let disk = disk.with_ballast(&layout.dir);
         let index = Index::open(&layout, &disk, clock, lock)?;
         if let Ok(sums) = index.sums() {
             clock.not_before(Timestamp(sums.seen));

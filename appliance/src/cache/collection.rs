@@ -308,6 +308,7 @@ fn panicked(error: tokio::task::JoinError) -> CacheError {
 impl Inner {
     pub(super) fn pressure(&self) -> Result<Pressure, CacheError> {
         self.settle_leftovers();
+        self.disk.restore_ballast();
         let space = self
             .disk
             .space(&self.layout.dir)

@@ -175,7 +175,7 @@ impl Fill {
         let admitted = ticket.admit(need, space, &inner.index.sums()?);
         inner.look_at_marks(space);
         admitted?;
-        let file = inner.disk.create(&path).map_err(failed)?;
+        let file = inner.disk.create_content(&path).map_err(failed)?;
         ticket.created();
         if existing.is_some_and(|length| length != adopted) {
             inner.disk.truncate(&file, &path, adopted).map_err(failed)?;

@@ -4,6 +4,7 @@
 //! lock                  one process at a time; holds its process id
 //! index.redb            the index, with inline content
 //! uses.log              what was used when; a help, not a truth
+//! ballast-N             empty: inodes that are given back when the cache's own files find none
 //! index.redb.corrupt-N  an index that could not be read, set aside; at most one is kept
 //! fill/ALGORITHM-HEX    blobs that are arriving
 //! blobs/ALGORITHM-HEX   whole blobs, verified before they came here

@@ -14,6 +14,7 @@
 //! | [`uses`] | what was used when, and is in use |
 //! | [`pressure`], [`census`], [`eviction`], [`collection`] | how full it is, what is here, what goes first, and its going |
 //! | [`layout`], [`lock`], [`boot`], [`disk`] | paths, one process, which boot, system calls |
+//! | [`ballast`], [`small_file`] | inodes for the house's own files when there are none, and such files |
 //!
 //! # Invariants
 //! 1. A row is written after its file is durable, and removed before its file is: what is listed is whole. A
@@ -30,6 +31,7 @@
 
 mod abandoned;
 mod admission;
+mod ballast;
 mod boot;
 #[expect(clippy::module_inception, reason = "the room is named after what it holds")]
 mod cache;
@@ -50,6 +52,7 @@ mod options;
 mod pressure;
 mod publish;
 mod recovery;
+mod small_file;
 mod stats;
 mod syncing;
 mod uses;
@@ -74,5 +77,6 @@ pub use options::Options;
 pub use pressure::{Level, Pressure};
 pub use publish::VerifiedFill;
 pub use recovery::Recovery;
+pub use small_file::SmallFile;
 pub use stats::CacheStats;
 pub use uses::Lease;

@@ -24,6 +24,7 @@ use crate::{
 };
 
 use super::{
+    ballast,
     cache::Inner,
     error::CacheError,
     index::{Command, Place},
@@ -346,7 +347,7 @@ impl Run<'_> {
             let aside = entry
                 .file_name()
                 .to_str()
-                .is_some_and(|name| name.starts_with(SET_ASIDE));
+                .is_some_and(|name| name.starts_with(SET_ASIDE) || name.starts_with(ballast::NAME));
             if !aside && !ours.contains(&&path) && !housemates.contains(&path) {
                 self.unknown(&path);
             }

@@ -80,7 +80,9 @@ impl Collector {
     /// Starts it.
     pub fn start(cache: Cache, hands: Arc<dyn Hands>, settings: Settings) -> (Self, JoinHandle<()>) {
         let (requests, incoming) = mpsc::channel(64);
-        let history = Arc::new(Mutex::new(History::read(settings.history.clone())));
+        let history = Arc::new(Mutex::new(History::read(
+            cache.small_file(settings.history.clone()),
+        )));
         let counts = Arc::new(Mutex::new(Counts::new()));
         let keeper = Keeper {
             counts: counts.clone(),

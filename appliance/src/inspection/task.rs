@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     backoff::Backoff,
-    cache::{Ages, Cache, Condemned},
+    cache::{Ages, Cache, Condemned, SmallFile},
     clock::{Clock, Timestamp},
     collector::Hands,
     janitor::{Name, Pace},
@@ -181,7 +181,8 @@ impl Inspector {
         hands: Arc<dyn Hands>,
         settings: Settings,
     ) -> (Self, JoinHandle<()>) {
-        let memory = Memory::read(&settings.memory);
+        let file = cache.small_file(settings.memory.clone());
+        let memory = Memory::read(&file);
         cache.remember_distrusted(memory.distrusted.iter().filter_map(Name::digest));
         let told = Arc::new(Told(Mutex::new((memory, Tally::default()))));
         let (requests, incoming) = mpsc::channel(64);
@@ -199,7 +200,7 @@ impl Inspector {
             saving: Saving {
                 told: told.clone(),
                 cache: cache.clone(),
-                path: settings.memory.clone(),
+                file,
                 every: settings.save_every,
                 last: None,
                 written: None,
@@ -454,7 +455,7 @@ impl Asked {
 struct Saving {
     told: Arc<Told>,
     cache: Cache,
-    path: PathBuf,
+    file: SmallFile,
     every: Duration,
     last: Option<Instant>,
     written: Option<Vec<u8>>,
@@ -472,12 +473,12 @@ impl Saving {
             return;
         }
         self.last = Some(Instant::now());
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || memory.write(&path)).await;
+        let file = self.file.clone();
+        let written = tokio::task::spawn_blocking(move || memory.write(&file)).await;
         match written {
             Ok(Ok(())) => self.written = text,
             Ok(Err(error)) => {
-                tracing::debug!(path = %self.path.display(), %error, "how far the inspections are is not written down");
+                tracing::debug!(path = %self.file.path().display(), %error, "how far the inspections are is not written down");
             }
             // A panic, which was reported where it happened.
             Err(_) => {}

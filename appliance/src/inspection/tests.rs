@@ -576,10 +576,10 @@ async fn a_pass_goes_on_from_its_cursor_in_another_process() {
         let inspector = inspector.clone();
         async move { inspector.inspect(Depth::Scrub).await.is_ok() }
     });
-    let path = bed.settings.memory.clone();
+    let file = bed.cache.small_file(bed.settings.memory.clone());
     let third = Cursor::past(Folder::Blobs, Name::from(&digest(&blobs[2])));
     until(&inspector, |_| {
-        let memory: memory::Memory = memory::Memory::read(&path);
+        let memory: memory::Memory = memory::Memory::read(&file);
         memory.scrub.is_some_and(|pass| pass.cursor == third)
     })
     .await;
