@@ -122,7 +122,7 @@ fn settings(data: &Path, clock: &Clock, low: f64, in_window: Arc<AtomicBool>) ->
         grace: Duration::from_secs(60),
         clock: clock.clone(),
         pinned: Arc::new(Vec::new),
-        cost: |_| Cost::ORDINARY,
+        costs: Arc::new(|| Arc::new(|_| Cost::ORDINARY)),
         window: Arc::new(move || in_window.load(Relaxed)),
         gone: Arc::new(|| {}),
         history: data.join("collections.log"),

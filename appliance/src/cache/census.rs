@@ -33,8 +33,11 @@ pub struct Terms {
     /// What was used or stored in the last so many seconds stays.
     pub grace: std::time::Duration,
     /// How dear it is to fetch from an upstream again.
-    pub cost: fn(&UpstreamName) -> Cost,
+    pub cost: Costs,
 }
+
+/// How dear it is to fetch from each upstream again.
+pub type Costs = Arc<dyn Fn(&UpstreamName) -> Cost + Send + Sync>;
 
 /// The names of what is here.
 pub(super) struct Census {
@@ -332,7 +335,7 @@ pub(super) fn exclusive(inner: &Inner, root: &Digest) -> Result<Option<Unit>, Ca
     let terms = Terms {
         pinned: Arc::new(Vec::new),
         grace: std::time::Duration::ZERO,
-        cost: |_| Cost::ORDINARY,
+        cost: Arc::new(|_| Cost::ORDINARY),
     };
     let documents = documents(inner, &names, &terms)?;
     let by_member: HashMap<Number, usize> = documents

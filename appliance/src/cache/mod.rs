@@ -62,7 +62,7 @@ mod tests;
 
 pub use boot::BootId;
 pub use cache::Cache;
-pub use census::Terms;
+pub use census::{Costs, Terms};
 pub use collection::{Collection, Condemned, Remains, Taken};
 pub use content::{
     BlobFile, Content, ImageRow, Mismatch, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes,

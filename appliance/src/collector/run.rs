@@ -259,7 +259,7 @@ impl Run<'_> {
         Terms {
             pinned: self.settings.pinned.clone(),
             grace,
-            cost: self.settings.cost,
+            cost: (self.settings.costs)(),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     cache::{Cache, Disk, Faults, Options, Presence, Space, VerifiedBytes, eviction::Cost},
     clock::{Clock, Timestamp},
     memory::Buffer,
-    oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag},
+    oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag, UpstreamName},
 };
 
 /// A disk on which only the cache's own limits count, however full the real one is.
@@ -95,6 +95,7 @@ struct Bed {
     hands: Arc<Own>,
     collector: Collector,
     pinned: Arc<Mutex<Vec<Digest>>>,
+    unobtainable: Arc<Mutex<Vec<UpstreamName>>>,
     clock: Clock,
     dir: TempDir,
     images: Mutex<HashMap<u64, Manifest>>,
@@ -126,6 +127,19 @@ fn digest(bytes: &[u8]) -> Digest {
     Digest::of(Algorithm::Sha256, bytes)
 }
 
+fn manifest_of(layers: &[Bytes]) -> Manifest {
+    let entries: Vec<String> = layers
+        .iter()
+        .map(|layer| format!(r#"{{"digest":"{}","size":{}}}"#, digest(layer), layer.len()))
+        .collect();
+    let json = format!(r#"{{"layers":[{}]}}"#, entries.join(","));
+    Manifest {
+        digest: digest(json.as_bytes()),
+        media_type: MediaType::OCI_MANIFEST.parse().expect("valid"),
+        bytes: json.into(),
+    }
+}
+
 impl Bed {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
@@ -144,6 +158,7 @@ impl Bed {
             calls: AtomicUsize::new(0),
         });
         let pinned = Arc::<Mutex<Vec<Digest>>>::default();
+        let unobtainable = Arc::<Mutex<Vec<UpstreamName>>>::default();
         let settings = Settings {
             high: 0.93,
             low: 0.5,
@@ -154,7 +169,19 @@ impl Bed {
                 let pinned = pinned.clone();
                 Arc::new(move || pinned.lock().clone())
             },
-            cost: |_| Cost::ORDINARY,
+            costs: {
+                let unobtainable = unobtainable.clone();
+                Arc::new(move || {
+                    let unobtainable = unobtainable.lock().clone();
+                    Arc::new(move |upstream| {
+                        if unobtainable.contains(upstream) {
+                            Cost::UNOBTAINABLE
+                        } else {
+                            Cost::ORDINARY
+                        }
+                    })
+                })
+            },
             window: Arc::new(|| false),
             gone: Arc::new(|| {}),
             history: dir.path().join("collections.log"),
@@ -165,6 +192,7 @@ impl Bed {
             hands,
             collector,
             pinned,
+            unobtainable,
             clock,
             dir,
             images: Mutex::default(),
@@ -423,6 +451,37 @@ async fn what_fills_left_behind_counts_and_goes_before_anything_that_serves() {
     assert_eq!(used(&bed), stats.bytes + LAYER as u64 + stats.abandoned.bytes);
     drop(running);
     assert_eq!(used(&bed), stats.bytes + 1000 + stats.abandoned.bytes);
+}
+
+#[tokio::test]
+async fn what_cannot_be_fetched_again_goes_last() {
+    for (out, stays) in [(vec![], false), (vec![name().upstream], true)] {
+        let bed = Bed::new().await;
+        // As large as others' images, and the coldest.
+        let manifest = manifest_of(&[noise(2 * LAYER, 7)]);
+        bed.file(&noise(2 * LAYER, 7)).await.expect("stored");
+        let here = name();
+        bed.cache.put_manifest(&here, &manifest).await.expect("stored");
+        let elsewhere = Repository {
+            upstream: "other.test".parse().expect("valid"),
+            ..name()
+        };
+        for number in 0..18 {
+            let layer = noise(LAYER, 100 + number);
+            bed.file(&layer).await.expect("stored");
+            let manifest = manifest_of(&[layer]);
+            bed.cache
+                .put_manifest(&elsewhere, &manifest)
+                .await
+                .expect("stored");
+        }
+        bed.clock.not_before(Timestamp(bed.clock.now().0 + 120));
+        *bed.unobtainable.lock() = out;
+        let record = bed.collector.collect().await.expect("collected");
+        assert_eq!(record.ending, Ending::Done, "{record}");
+        let kept = bed.cache.manifest(&here, &manifest.digest).expect("read");
+        assert_eq!(kept.is_some(), stays, "{record}");
+    }
 }
 
 #[tokio::test]

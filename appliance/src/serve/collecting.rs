@@ -6,16 +6,16 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::task::JoinHandle;
 
-use super::facts::Site;
+use super::{endpoints::Opened, facts::Site, obtaining};
 use crate::{
     api,
-    cache::{Cache, Disk, eviction::Cost},
+    cache::{Cache, Disk},
     clock::{Clock, Timestamp},
     collector::{Collector, Ending, Hands, Record, Removed, Settings, Unable},
     config::{Config, TimeOfDay, Window},
     janitor::{Folder, Program, Settings as JanitorSettings, Starts, Supervisor, Thread},
     mirror::Mirror,
-    oci::{Digest, Image, Reference, UpstreamName},
+    oci::{Digest, Image, Reference},
     source::chain,
 };
 
@@ -69,6 +69,7 @@ impl Collecting {
         mirror: &Mirror,
         clock: &Clock,
         site: &Arc<ArcSwap<Site>>,
+        opened: &Opened,
     ) -> Self {
         // The worker stands elsewhere.
         let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
@@ -91,7 +92,10 @@ impl Collecting {
                 let (cache, site) = (cache.clone(), site.clone());
                 Arc::new(move || pinned(&cache, &site.load().config))
             },
-            cost,
+            costs: {
+                let (site, opened) = (site.clone(), opened.clone());
+                Arc::new(move || obtaining::costs(&site.load(), &opened))
+            },
             window: {
                 let site = site.clone();
                 Arc::new(move || is_open(site.load().config.janitor.window))
@@ -115,15 +119,6 @@ impl Collecting {
     pub(super) async fn stop(&self) {
         self.task.abort();
         self.janitor.stop().await;
-    }
-}
-
-/// Docker Hub counts what is fetched, and refuses at some number.
-fn cost(upstream: &UpstreamName) -> Cost {
-    if upstream.is_docker_hub() {
-        Cost::COUNTED
-    } else {
-        Cost::ORDINARY
     }
 }
 

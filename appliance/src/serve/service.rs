@@ -48,7 +48,7 @@ const STORING: Duration = Duration::from_secs(2);
 /// A mirror that serves.
 pub(super) struct Service {
     bound: Bound,
-    facts: Arc<Facts>,
+    pub(super) facts: Arc<Facts>,
     reloader: Arc<Reloader>,
     cache: Cache,
     shutdown: Shutdown,
@@ -80,7 +80,7 @@ impl Service {
         let listeners = listeners(&config, &cache)?;
         let bound = listeners.bound();
         let site = Arc::new(ArcSwap::from_pointee(Site { config, made }));
-        let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site);
+        let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site, &opened);
         let inspecting = Inspecting::start(
             &site.load().config,
             &cache,

@@ -296,7 +296,7 @@ async fn a_ballast_that_is_short_does_not_take_the_last_inodes() {
     let free = |files: &[PathBuf]| {
         files
             .iter()
-            .for_each(|path| fs::remove_file(path).expect("removed"))
+            .for_each(|path| fs::remove_file(path).expect("removed"));
     };
     free(own);
     free(&rest[..6]);

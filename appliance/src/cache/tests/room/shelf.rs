@@ -95,7 +95,7 @@ pub(super) fn terms(pinned: Vec<Digest>) -> Terms {
     Terms {
         pinned: Arc::new(move || pinned.clone()),
         grace: GRACE,
-        cost: |_| Cost::ORDINARY,
+        cost: Arc::new(|_| Cost::ORDINARY),
     }
 }
 
