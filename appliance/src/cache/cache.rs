@@ -34,7 +34,7 @@ use super::{
     pressure::Pressure,
     recovery::{Recovery, recover},
     stats::CacheStats,
-    uses::{Lease, Log, Uses},
+    uses::{Lease, Log, Uses, fingerprint},
 };
 
 /// A cache in a folder. Clones are the same cache.
@@ -369,6 +369,11 @@ impl Cache {
     /// Content was given to somebody: it is worth more from now on.
     pub fn used(&self, digest: &Digest) {
         self.inner.uses.used(digest, self.inner.clock.now());
+    }
+
+    /// When content was given to somebody last, or stored, as far as that is remembered.
+    pub fn last_use(&self, digest: &Digest) -> Option<Timestamp> {
+        self.inner.uses.last_use(fingerprint(digest))
     }
 
     /// A blob is being given to somebody: it stays until the lease is dropped.

@@ -14,9 +14,11 @@ use tokio::{
 
 use super::service::Service;
 use crate::{
-    api::{Mode, PullEvent, Reloaded, Status, path},
+    api::{Images, Mode, PullEvent, Reloaded, Status, path},
     cache::eviction::Cost,
+    clock::Timestamp,
     config::{self, FileChoice, Inputs},
+    oci::{Algorithm, Digest, Manifest, MediaType, Repository},
     telemetry::Log,
 };
 
@@ -147,6 +149,37 @@ async fn what_an_upstream_had_that_fails_for_long_is_dear() {
     assert_eq!(bed.cost("up.test"), Cost::UNOBTAINABLE);
     assert_eq!(bed.cost("other.test"), Cost::ORDINARY);
     assert_eq!(bed.cost("docker.io"), Cost::COUNTED);
+}
+
+#[tokio::test]
+async fn an_image_says_when_it_was_pulled_last() {
+    let bed = Bed::new().await;
+    let facts = &bed.service.facts;
+    let bytes = Bytes::from_static(b"{}");
+    let manifest = Manifest {
+        digest: Digest::of(Algorithm::Sha256, &bytes),
+        media_type: MediaType::OCI_MANIFEST.parse().expect("valid"),
+        bytes,
+    };
+    let repository = Repository {
+        upstream: "up.test".parse().expect("valid"),
+        path: "a".parse().expect("valid"),
+    };
+    let cache = facts.mirror.cache();
+    cache.put_manifest(&repository, &manifest).await.expect("stored");
+    let (tag, now) = ("1".parse().expect("valid"), facts.clock.now());
+    let put = cache.put_tag(&repository, &tag, manifest.digest, now);
+    put.await.expect("stored");
+    let last = async || {
+        let (_, told) = bed.get(path::IMAGES).await;
+        let told: Images = serde_json::from_str(&told).expect("images");
+        told.images[0].last_pulled_seconds_ago.expect("known")
+    };
+    assert!(last().await < 80);
+    facts.clock.not_before(Timestamp(now.0 + 90));
+    assert!((90..170).contains(&last().await));
+    assert_eq!(bed.get("/v2/up.test/a/manifests/1").await.0, StatusCode::OK);
+    assert!(last().await < 80);
 }
 
 #[tokio::test]
