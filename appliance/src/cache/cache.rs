@@ -26,7 +26,7 @@ use super::{
     error::{CacheError, Kind},
     files,
     fill::Fill,
-    index::{Command, Found, Index, Kept, Refresh, State, Wrong},
+    index::{Command, Found, Index, Kept, Place, Refresh, State, Wrong},
     inspection::Distrusted,
     layout::Layout,
     lock,
@@ -135,6 +135,13 @@ impl Inner {
         admitted
     }
 
+    /// The file of what was taken off the list is there if that seemed to fail: the next collection looks after it.
+    fn leave_adrift(&self, digest: &Digest) {
+        if self.layout.blob(digest).exists() {
+            self.adrift.lock().insert(*digest);
+        }
+    }
+
     /// Says that there should be room, when there is little.
     pub(super) fn look_at_marks(&self, space: Space) {
         let Ok(sums) = self.index.sums() else { return };
@@ -205,6 +212,15 @@ impl Cache {
         };
         match files::open(&inner.disk, &inner.layout, digest, size) {
             Ok(files::Opened::Blob(blob)) => Ok(Some(Content::File(blob))),
+            Ok(files::Opened::Strange { found }) => {
+                tracing::warn!(%digest, "what lies in a listed blob's place is no plain file: it is taken off the list");
+                let found = Some(found);
+                inner.index.suggest(Command::Lost {
+                    digest: *digest,
+                    found,
+                });
+                Ok(None)
+            }
             Ok(files::Opened::Lost { found }) => {
                 tracing::warn!(%digest, ?found, size, "a listed blob is not what it was: it is taken off the list");
                 inner.index.suggest(Command::Lost {
@@ -273,7 +289,13 @@ impl Cache {
             repository: repository.clone(),
             manifest: manifest.clone(),
         };
-        self.change(command, OPERATION, &digest).await?;
+        let known = self.inner.index.blob_row(&digest);
+        let had_file = known.is_ok_and(|row| row.is_some_and(|row| row.place == Place::File));
+        let stored = self.change(command, OPERATION, &digest).await;
+        if had_file {
+            self.inner.leave_adrift(&digest);
+        }
+        stored?;
         self.inner.uses.used(&digest, now);
         Ok(())
     }
@@ -362,8 +384,11 @@ impl Cache {
     /// Takes a blob or manifest off the list, for every repository, and then removes its file. Works on a
     /// full disk. Tags that stand for it stay.
     pub async fn evict(&self, digest: &Digest) -> Result<(), CacheError> {
-        self.change(Command::Evict { digest: *digest }, "evict", digest)
-            .await
+        let evicted = self
+            .change(Command::Evict { digest: *digest }, "evict", digest)
+            .await;
+        self.inner.leave_adrift(digest);
+        evicted
     }
 
     /// Content was given to somebody: it is worth more from now on.

@@ -13,7 +13,7 @@ use super::{
     census::{self, Census, Terms},
     error::{CacheError, Kind},
     eviction::{Amount, Exchange, Outcome, Plan, Step, Verdict},
-    index::{Command, Done, Guard, Unit},
+    index::{Command, Done, Guard, Place, Unit},
     leftovers::Leftover,
     pressure::Pressure,
     uses::Watch,
@@ -160,7 +160,7 @@ pub(super) async fn carry_out(
         .absent
         .into_iter()
         .filter_map(|digest| dooms.remove(&digest));
-    taken.add(absent.filter_map(|doom| unlisted(inner, doom)));
+    taken.add(absent.filter_map(|doom| unlisted(inner, doom).ok().flatten()));
     taken.add(adrift(inner));
     Ok((taken, spared))
 }
@@ -170,21 +170,35 @@ fn adrift(inner: &Inner) -> Vec<Condemned> {
     if !inner.index.is_writable() {
         return Vec::new();
     }
-    let adrift = std::mem::take(&mut *inner.adrift.lock());
-    adrift
-        .into_iter()
-        .filter_map(|digest| unlisted(inner, inner.admission.doom(&digest)?))
-        .collect()
+    let mut adrift = std::mem::take(&mut *inner.adrift.lock());
+    adrift.extend(inner.index.take_unreadable());
+    let mut files = Vec::new();
+    for digest in adrift {
+        let Some(doom) = inner.admission.doom(&digest) else {
+            continue;
+        };
+        match unlisted(inner, doom) {
+            Ok(condemned) => files.extend(condemned),
+            // Its row cannot be read, and is about to go.
+            Err(error) => {
+                tracing::debug!(cause = %crate::source::chain(&error), "whether a file is listed is not known yet");
+                inner.adrift.lock().insert(digest);
+            }
+        }
+    }
+    files
 }
 
 /// The file that is about to be removed, if nobody lists it: a transaction that seemed to fail took it off the
 /// list. An index in memory, which knows nothing, is no reason to remove anything.
-fn unlisted(inner: &Inner, doom: Doom) -> Option<Condemned> {
+fn unlisted(inner: &Inner, doom: Doom) -> Result<Option<Condemned>, CacheError> {
     let before = inner.index.is_writable();
-    let row = inner.index.blob_row(doom.digest()).ok()?;
-    let sure = before && inner.index.is_writable() && row.is_none() && doom.is_only();
-    let file = std::fs::metadata(inner.layout.blob(doom.digest())).ok()?;
-    sure.then(|| Condemned::new(doom, file.len()))
+    let row = inner.index.blob_row(doom.digest())?;
+    let needed = row.is_some_and(|row| row.place == Place::File);
+    let sure = before && inner.index.is_writable() && !needed && doom.is_only();
+    let file = std::fs::metadata(inner.layout.blob(doom.digest()));
+    let file = file.ok().filter(|_| sure);
+    Ok(file.map(|file| Condemned::new(doom, file.len())))
 }
 
 /// What one piece took.

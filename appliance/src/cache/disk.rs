@@ -122,7 +122,11 @@ impl Disk {
 
     pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
         self.before(Call::Open, path)?;
-        File::open(path)
+        // A pipe in the place of a file would keep whoever opens it waiting.
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(path)
     }
 
     /// For reading past the page cache. Fails where the filesystem cannot do that.

@@ -58,6 +58,7 @@ impl Readings for Quiet {
             filesystem: None,
             commits: 0,
             reopens: 0,
+            damaged_rows: 0,
             errors: 0,
         }
     }

@@ -92,6 +92,7 @@ pub struct CacheReading {
     pub commits: u64,
     /// Times the index was opened anew.
     pub reopens: u64,
+    pub damaged_rows: u64,
     /// Transactions and openings that failed.
     pub errors: u64,
 }

@@ -83,6 +83,7 @@ impl Readings for Facts {
             }),
             commits: stats.counters.commits,
             reopens: stats.counters.reopens,
+            damaged_rows: stats.counters.damaged_rows,
             errors: stats.counters.errors,
         }
     }

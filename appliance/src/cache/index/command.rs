@@ -21,6 +21,7 @@ use crate::{
 use super::{
     failure::Failure,
     fresh::Refresh,
+    mend::{Damage, mend},
     rows::{BlobRow, FillRow, Place, TagRow, encode_media_type, encode_referrers},
     tables::{RepositoryId, Writing, meta, prefix_end, referrers_key, repository_text, shown_key, tag_key},
 };
@@ -98,6 +99,8 @@ pub(crate) enum Command {
         units: Vec<Unit>,
         guard: Guard,
     },
+    /// Rows that cannot be read go.
+    Mend(Vec<Damage>),
     /// The blob's file is not what its row says. The writer looks again before it applies this: by then
     /// another file can lie there.
     Lost {
@@ -303,6 +306,7 @@ impl Command {
                     return Ok(Done::Unlisted(*digest));
                 }
             }
+            Self::Mend(rows) => return mend(tables, rows),
             Self::Pin { image } => {
                 tables.pins.insert(image.as_str(), now.0)?;
             }
@@ -439,7 +443,7 @@ fn remove_blob(tables: &mut Writing<'_>, digest: &Digest, row: Option<BlobRow>) 
     }
 }
 
-fn remove_prefix<V: redb::Value + 'static>(
+pub(super) fn remove_prefix<V: redb::Value + 'static>(
     table: &mut redb::Table<'_, &'static [u8], V>,
     prefix: &[u8],
 ) -> Result<(), Failure> {

@@ -9,6 +9,7 @@
 //! | [`command`], [`queue`], [`writer`] | changes: one thread, batched, durable before the reply |
 //! | [`fresh`] | times of tags that are not worth a write each |
 //! | [`read`] | looking things up |
+//! | [`mend`] | rows that cannot be read |
 //!
 //! Every commit saves redb's allocator state (quick repair). Measured on a machine of two busy cores with
 //! 300 000 rows, 128 MiB: opening after a kill took 70 ms instead of 265 ms with the file in memory (without,
@@ -23,6 +24,7 @@ mod backend;
 mod command;
 mod failure;
 mod fresh;
+mod mend;
 mod migrate;
 mod open;
 mod overlay;
@@ -60,6 +62,7 @@ pub(crate) use rows::Place;
 
 use failure::Failure;
 use fresh::FreshTags;
+use mend::Damages;
 use open::{Mode, OpenError, Opened, Trust, open_memory, open_writable};
 use queue::{Damaged, Queue};
 use tables::Reading;
@@ -105,6 +108,8 @@ pub struct Counters {
     pub errors: u64,
     /// How long the writer was busy with transactions: nobody else writes meanwhile.
     pub writing: Duration,
+    /// Rows that could not be read, and were removed.
+    pub damaged_rows: u64,
 }
 
 /// An index on the disk, told apart from those that were open before and those that come after it.
@@ -123,6 +128,7 @@ struct Shared {
     current: ArcSwap<Opened>,
     state: ArcSwap<State>,
     fresh: FreshTags,
+    damages: Mutex<Damages>,
     commits: AtomicU64,
     reopens: AtomicU64,
     errors: AtomicU64,
@@ -248,6 +254,7 @@ impl Index {
             current: ArcSwap::from_pointee(opened),
             state: ArcSwap::from_pointee(State::Healthy),
             fresh: FreshTags::default(),
+            damages: Mutex::default(),
             commits: AtomicU64::new(0),
             reopens: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -330,6 +337,7 @@ impl Index {
             reopens: self.shared.reopens.load(Relaxed),
             errors: self.shared.errors.load(Relaxed),
             writing: Duration::from_micros(self.shared.writing.load(Relaxed)),
+            damaged_rows: Self::damages(&self.shared.damages),
         }
     }
 

@@ -59,6 +59,22 @@ impl Sight {
         all
     }
 
+    /// Whether it is about one of these, as a signature is.
+    pub(super) fn is_about_any(&self, manifest: &Manifest, digests: &HashSet<Digest>) -> bool {
+        let subject = links(manifest).subject;
+        subject.is_some_and(|subject| digests.contains(&subject))
+    }
+
+    pub(super) fn is_tagged(&self, manifest: &Manifest) -> bool {
+        self.tags.values().any(|digest| *digest == manifest.digest)
+    }
+
+    /// Whether another manifest names it.
+    pub(super) fn is_named(&self, manifest: &Manifest) -> bool {
+        self.manifests()
+            .any(|one| named_by(&one).contains(&manifest.digest))
+    }
+
     /// What is not here any more.
     pub(super) fn lost(&self, after: &Self) -> HashSet<Digest> {
         self.here.difference(&after.here).copied().collect()

@@ -109,8 +109,20 @@ impl World {
                 }
             }
             May::Lose(number) => {
-                let closure = before.closure(&shelved(number).digest);
+                let mut closure = before.closure(&shelved(number).digest);
+                // What is about something goes with it, and what is about that.
+                for _ in 0..MANIFESTS {
+                    let about = before
+                        .manifests()
+                        .filter(|one| before.is_about_any(one, &closure));
+                    let about: Vec<Digest> = about.map(|one| one.digest).collect();
+                    closure.extend(about.iter().flat_map(|digest| before.closure(digest)));
+                }
                 assert!(lost.is_subset(&closure), "{text}: {lost:?}");
+                let left = after.manifests().find(|one| {
+                    before.is_about_any(one, &lost) && !after.is_tagged(one) && !after.is_named(one)
+                });
+                assert!(left.is_none(), "{text}: {left:?} is about what has gone");
                 before.went_whole(&after, &HashSet::new(), &text);
             }
         }
