@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -24,14 +24,21 @@ use crate::{
     oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag, UpstreamName},
 };
 
-/// A disk on which only the cache's own limits count, however full the real one is.
-struct Roomy;
+/// A disk of a size that others use, too, however full the real one is.
+struct Shared {
+    data: PathBuf,
+    bytes: u64,
+    others: AtomicU64,
+}
 
-impl Faults for Roomy {
+impl Faults for Shared {
     fn space(&self, _real: Space) -> Space {
+        let folders = ["blobs", "fill"].map(|folder| std::fs::read_dir(self.data.join(folder)));
+        let files = folders.into_iter().flatten().flatten().flatten();
+        let ours: u64 = files.filter_map(|file| Some(file.metadata().ok()?.len())).sum();
         Space {
-            bytes: 1 << 40,
-            free_bytes: 1 << 40,
+            bytes: self.bytes,
+            free_bytes: self.bytes.saturating_sub(ours + self.others.load(SeqCst)),
             ..Space::default()
         }
     }
@@ -96,6 +103,7 @@ struct Bed {
     collector: Collector,
     pinned: Arc<Mutex<Vec<Digest>>>,
     unobtainable: Arc<Mutex<Vec<UpstreamName>>>,
+    disk: Arc<Shared>,
     clock: Clock,
     dir: TempDir,
     images: Mutex<HashMap<u64, Manifest>>,
@@ -141,13 +149,23 @@ fn manifest_of(layers: &[Bytes]) -> Manifest {
 }
 
 impl Bed {
+    /// With a limit of its own on a large disk.
     async fn new() -> Self {
+        Self::on(1 << 40, Some(LIMIT)).await
+    }
+
+    async fn on(bytes: u64, max_bytes: Option<u64>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
+        let disk = Arc::new(Shared {
+            data: dir.path().to_owned(),
+            bytes,
+            others: AtomicU64::new(0),
+        });
         // Half an hour ago for what is stored first: nothing is young when the clock has moved on.
         let clock = Clock::starting_at(Duration::from_secs(1_800_000_000));
         let options = Options {
-            max_bytes: Some(LIMIT),
-            disk: Disk::with_faults(Arc::new(Roomy)),
+            max_bytes,
+            disk: Disk::with_faults(disk.clone()),
             ..Options::new(dir.path())
         };
         let cache = Cache::open(options, clock.clone()).await.expect("opened");
@@ -193,6 +211,7 @@ impl Bed {
             collector,
             pinned,
             unobtainable,
+            disk,
             clock,
             dir,
             images: Mutex::default(),
@@ -482,6 +501,32 @@ async fn what_cannot_be_fetched_again_goes_last() {
         let kept = bed.cache.manifest(&here, &manifest.digest).expect("read");
         assert_eq!(kept.is_some(), stays, "{record}");
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_others_fill_gets_what_is_above_the_floor_and_no_more() {
+    let bed = Bed::on(LIMIT, None).await;
+    for number in 0..20 {
+        bed.image(number).await;
+    }
+    bed.clock.not_before(Timestamp(bed.clock.now().0 + 120));
+    let listed = || (0..20).filter(|number| bed.listed(*number)).count();
+    // A tenth of the disk is the others': down to the low mark of the whole.
+    bed.disk.others.store(1_000_000, SeqCst);
+    let record = bed.collector.collect().await.expect("answered");
+    assert_eq!(record.ending, Ending::Done, "{record}");
+    assert!((8..=9).contains(&listed()), "{record}");
+    // All of it: the cache keeps a tenth, and says so.
+    bed.disk.others.store(LIMIT, SeqCst);
+    let record = bed.collector.collect().await.expect("answered");
+    let Ending::Short(why) = &record.ending else {
+        panic!("{record}");
+    };
+    assert!(why.contains("is not the cache's"), "{why}");
+    assert_eq!(listed(), 1, "{record}");
+    bed.accounted();
+    let again = bed.collector.collect().await.expect("answered");
+    assert_eq!((again.units, &again.ending), (0, &record.ending), "{again}");
 }
 
 #[tokio::test]
