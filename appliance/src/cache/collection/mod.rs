@@ -1,32 +1,44 @@
 //! Making room: a plan of what goes, carried out in the index piece by piece.
 //!
+//! | file | what |
+//! |---|---|
+//! | [`carry_out`] | units off the list |
+//! | [`taken`] | what went |
+//! | [`wish`] | what people want kept, or gone |
+//!
 //! First go partials that nobody fills, which serve nobody. Promises: what is taken off the list goes in units, so that
-//! what stays listed stays whole; content that somebody asked for since the plan was made stays; each piece is one durable transaction of bounded length.
-//! The files are handed to the caller, who has them removed: until then they are files that nobody lists, which
-//! a crash leaves to the next scan. Must not know: why there has to be room, who removes files.
+//! what stays listed stays whole; content that somebody asked for since the plan was made stays; each piece is one durable
+//! transaction of bounded length. The files are handed to the caller, who has them removed: until then they are files
+//! that nobody lists, which a crash leaves to the next scan. Must not know: why there has to be room, who removes
+//! files.
+
+mod carry_out;
+mod taken;
+mod wish;
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    admission::Doom,
     cache::{Cache, Inner},
     census::{self, Census, Terms},
     error::{CacheError, Kind},
     eviction::{Amount, Exchange, Outcome, Plan, Step, Verdict},
-    index::{Command, Done, Guard, Place, Unit},
+    index::{Guard, Unit},
     leftovers::Leftover,
     pressure::Pressure,
     uses::Watch,
 };
-use crate::oci::{Digest, Image, Reference};
+use crate::oci::Digest;
+
+pub(super) use carry_out::carry_out;
+pub use taken::{Condemned, Remains, Taken};
+
+use carry_out::adrift;
 
 const OPERATION: &str = "make room";
 
 /// Pieces of content in one transaction, about: some ten milliseconds of the writer.
 const BATCH: usize = 512;
-
-/// How often a person's wish is looked at anew, when what it rests on has changed meanwhile.
-const RETIRE_TRIES: u32 = 5;
 
 /// A plan that is being carried out.
 pub struct Collection {
@@ -48,225 +60,6 @@ struct Work {
     told: usize,
     /// Pieces of content in one transaction.
     batch: usize,
-}
-
-impl Cache {
-    /// Takes an image off the list: its tags, and all that no other image needs. Its files are to be removed.
-    ///
-    /// Nothing goes ([`Taken::spared`]) while a part of it is being filled.
-    pub async fn retire(&self, root: &Digest) -> Result<Taken, CacheError> {
-        let mut taken = Taken::default();
-        // What was stored since it was looked at can need a part of it: then what goes is another question.
-        for _ in 0..RETIRE_TRIES {
-            let (inner, root) = (self.inner.clone(), *root);
-            let watch = Arc::new(inner.uses.watch());
-            let found = tokio::task::spawn_blocking(move || census::exclusive(&inner, &root));
-            let Some(unit) = found.await.map_err(panicked)?? else {
-                return Ok(taken);
-            };
-            // A person says so: whoever reads it does not matter.
-            (taken, _) = carry_out(&self.inner, vec![unit], Guard::Need(watch)).await?;
-            if taken.spared == 0 {
-                break;
-            }
-        }
-        Ok(taken)
-    }
-
-    /// An image is to be kept, from now on and when it comes.
-    pub async fn pin(&self, image: &Image) -> Result<(), CacheError> {
-        let inner = &self.inner;
-        let digest = match &image.reference {
-            Reference::Digest(digest) => Some(*digest),
-            Reference::Tag(tag) => self.tag(&image.repository, tag)?.map(|record| record.digest),
-        };
-        // A plan that was made before does not know of the pin.
-        let _needed = digest.map(|digest| inner.uses.need(&digest, inner.clock.now()));
-        let command = Command::Pin {
-            image: image.to_string(),
-        };
-        let asked = self.inner.index.ask(command).await;
-        asked.map(|_| ()).map_err(|error| error.during("pin", image))
-    }
-
-    /// It may go again. Whether it was pinned.
-    pub async fn unpin(&self, image: &Image) -> Result<bool, CacheError> {
-        let command = Command::Unpin {
-            image: image.to_string(),
-        };
-        let asked = self.inner.index.ask(command).await;
-        asked
-            .map(|done| done != Done::Nothing)
-            .map_err(|error| error.during("unpin", image))
-    }
-
-    /// All pins, by their images' whole names.
-    pub fn pins(&self) -> Result<Vec<String>, CacheError> {
-        self.inner.index.pins()
-    }
-}
-
-/// Takes units off the list. Also the numbers of those that were spared.
-pub(super) async fn carry_out(
-    inner: &Inner,
-    units: Vec<Unit>,
-    guard: Guard,
-) -> Result<(Taken, Vec<usize>), CacheError> {
-    // Before they are off the list: a fill that began in between would lose its file.
-    let mut dooms = HashMap::new();
-    for digest in units.iter().flat_map(|unit| &unit.freed) {
-        if !dooms.contains_key(digest)
-            && let Some(doom) = inner.admission.doom(digest)
-        {
-            dooms.insert(*digest, doom);
-        }
-    }
-    let count = units.len();
-    let mut spared = Vec::new();
-    let mut going = Vec::new();
-    for (number, unit) in units.into_iter().enumerate() {
-        let doomed = unit.freed.iter().all(|digest| dooms.contains_key(digest));
-        if doomed && !unit.after.iter().any(|before| spared.contains(before)) {
-            going.push(unit);
-        } else {
-            spared.push(number);
-            going.push(Unit::default());
-        }
-    }
-    let command = Command::Retire { units: going, guard };
-    let asked = inner.index.ask(command).await;
-    if asked.is_err() {
-        inner.adrift.lock().extend(dooms.keys());
-    }
-    let Done::Retired(retired) = asked.map_err(|error| error.during(OPERATION, &""))? else {
-        return Ok((Taken::default(), spared));
-    };
-    spared.extend(retired.spared);
-    let mut taken = Taken {
-        units: (count - spared.len()) as u64,
-        spared: spared.len() as u64,
-        pieces: retired.pieces,
-        bytes: retired.bytes,
-        files: retired
-            .files
-            .into_iter()
-            .filter_map(|(digest, size)| {
-                let doom = dooms.remove(&digest)?;
-                Some(Condemned::new(doom, size))
-            })
-            .collect(),
-    };
-    let absent = retired
-        .absent
-        .into_iter()
-        .filter_map(|digest| dooms.remove(&digest));
-    taken.add(absent.filter_map(|doom| unlisted(inner, doom).ok().flatten()));
-    taken.add(adrift(inner));
-    Ok((taken, spared))
-}
-
-/// Files of what was being taken off the list when the index failed, as far as that had reached the disk.
-fn adrift(inner: &Inner) -> Vec<Condemned> {
-    if !inner.index.is_writable() {
-        return Vec::new();
-    }
-    let mut adrift = std::mem::take(&mut *inner.adrift.lock());
-    adrift.extend(inner.index.take_unreadable());
-    let mut files = Vec::new();
-    for digest in adrift {
-        let Some(doom) = inner.admission.doom(&digest) else {
-            continue;
-        };
-        match unlisted(inner, doom) {
-            Ok(condemned) => files.extend(condemned),
-            // Its row cannot be read, and is about to go.
-            Err(error) => {
-                tracing::debug!(cause = %crate::source::chain(&error), "whether a file is listed is not known yet");
-                inner.adrift.lock().insert(digest);
-            }
-        }
-    }
-    files
-}
-
-/// The file that is about to be removed, if nobody lists it: a transaction that seemed to fail took it off the
-/// list. An index in memory, which knows nothing, is no reason to remove anything.
-fn unlisted(inner: &Inner, doom: Doom) -> Result<Option<Condemned>, CacheError> {
-    let before = inner.index.is_writable();
-    let row = inner.index.blob_row(doom.digest())?;
-    let needed = row.is_some_and(|row| row.place == Place::File);
-    let sure = before && inner.index.is_writable() && !needed && doom.is_only();
-    let file = std::fs::metadata(inner.layout.blob(doom.digest()));
-    let file = file.ok().filter(|_| sure);
-    Ok(file.map(|file| Condemned::new(doom, file.len())))
-}
-
-/// What one piece took.
-#[derive(Debug, Default)]
-pub struct Taken {
-    /// Images and loose blobs.
-    pub units: u64,
-    /// Units that stay after all: somebody asked for them.
-    pub spared: u64,
-    /// Pieces of content.
-    pub pieces: u64,
-    /// In bytes.
-    pub bytes: u64,
-    /// Whose files are to be removed.
-    pub files: Vec<Condemned>,
-}
-
-impl Taken {
-    fn add(&mut self, files: impl IntoIterator<Item = Condemned>) {
-        for condemned in files {
-            self.pieces += 1;
-            self.bytes += condemned.size;
-            self.files.push(condemned);
-        }
-    }
-}
-
-/// What is left of something that is not listed any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remains {
-    /// Its file under `blobs/`.
-    Blob,
-    /// A partial, under `fill/`.
-    Partial,
-}
-
-impl Remains {
-    pub const ALL: [Self; 2] = [Self::Blob, Self::Partial];
-}
-
-/// A blob that is not listed any more and whose file is still there. Until this is dropped nobody fills it anew.
-#[derive(Debug)]
-pub struct Condemned {
-    doom: Doom,
-    /// In bytes.
-    pub size: u64,
-    pub remains: Remains,
-}
-
-impl Condemned {
-    pub(super) fn new(doom: Doom, size: u64) -> Self {
-        Self {
-            doom,
-            size,
-            remains: Remains::Blob,
-        }
-    }
-
-    pub(super) fn partial(doom: Doom, size: u64) -> Self {
-        Self {
-            remains: Remains::Partial,
-            ..Self::new(doom, size)
-        }
-    }
-
-    pub fn digest(&self) -> &Digest {
-        self.doom.digest()
-    }
 }
 
 impl Cache {
