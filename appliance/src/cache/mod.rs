@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`cache`] | the cache as the mirror sees it |
+//! | [`cache`], [`lookup`], [`store`] | the cache as the mirror sees it: itself, what is here, what comes and goes |
 //! | [`content`], [`options`], [`stats`], [`error`] | what goes in and comes out |
 //! | [`index`] | what is here and who may see it, in redb, with inline content |
 //! | [`files`] | opening whole blobs |
@@ -48,12 +48,14 @@ mod inspection;
 mod layout;
 mod leftovers;
 mod lock;
+mod lookup;
 mod options;
 mod pressure;
 mod publish;
 mod recovery;
 mod small_file;
 mod stats;
+mod store;
 mod syncing;
 mod uses;
 
