@@ -19,7 +19,8 @@ use larder::{
     collector::{Hands, Removed, Unable},
     inspection::{Depth, Ending, Inspector, Record, Settings, What, Why},
     janitor::{
-        FAULT_VARIABLE, Pace, Program, Settings as JanitorSettings, Start, Started, Starts, Supervisor,
+        FAULT_VARIABLE, Folder, Pace, Program, Settings as JanitorSettings, Start, Started, Starts,
+        Supervisor,
     },
     memory::Buffer,
     oci::{Algorithm, Digest, Repository},
@@ -56,8 +57,18 @@ struct Worker(Supervisor);
 
 impl Hands for Worker {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Blobs, files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Fills, files)
+    }
+}
+
+impl Worker {
+    fn remove_from(&self, folder: Folder, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
-            let unlinked = self.0.unlink(files).await.map_err(|error| Unable {
+            let unlinked = self.0.unlink_in(folder, files).await.map_err(|error| Unable {
                 why: error.to_string(),
                 retry_at: error.retry_at(),
             })?;

@@ -18,6 +18,7 @@ use rustix::{
 };
 
 use super::{
+    ballast::Ballast,
     boot::BootId,
     error::{Kind, Resource, kind_of},
 };
@@ -88,6 +89,7 @@ pub(super) enum Extent {
 #[derive(Clone, Default)]
 pub struct Disk {
     faults: Option<Arc<dyn Faults>>,
+    pub(super) ballast: Option<Arc<Ballast>>,
 }
 
 impl Disk {
@@ -98,10 +100,13 @@ impl Disk {
 
     /// A disk that fails as told.
     pub fn with_faults(faults: Arc<dyn Faults>) -> Self {
-        Self { faults: Some(faults) }
+        Self {
+            faults: Some(faults),
+            ballast: None,
+        }
     }
 
-    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+    pub(super) fn before(&self, call: Call, path: &Path) -> io::Result<()> {
         self.faults
             .as_ref()
             .map_or(Ok(()), |faults| faults.before(call, path))
@@ -111,13 +116,19 @@ impl Disk {
         if path.is_dir() {
             return Ok(());
         }
-        self.before(Call::CreateFolder, path)?;
-        fs::create_dir_all(path)
+        self.backed(path, || {
+            self.before(Call::CreateFolder, path)?;
+            fs::create_dir_all(path)
+        })
     }
 
     pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
         self.before(Call::Open, path)?;
-        File::open(path)
+        // A pipe in the place of a file would keep whoever opens it waiting.
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(path)
     }
 
     /// For reading past the page cache. Fails where the filesystem cannot do that.
@@ -135,8 +146,14 @@ impl Disk {
         fs::symlink_metadata(path)
     }
 
-    /// For reading and writing; created if missing, never truncated.
+    /// For reading and writing; created if missing, never truncated. One of the house's own files: it can have an inode
+    /// of the ballast.
     pub(super) fn create(&self, path: &Path) -> io::Result<File> {
+        self.backed(path, || self.create_content(path))
+    }
+
+    /// The same for content, which passes through where there is no room for it.
+    pub(super) fn create_content(&self, path: &Path) -> io::Result<File> {
         self.before(Call::Create, path)?;
         OpenOptions::new()
             .read(true)
@@ -232,16 +249,20 @@ impl Disk {
 
     pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.before(Call::Rename, from)?;
-        fs::rename(from, to)
+        fs::rename(from, to)?;
+        self.settled(from);
+        Ok(())
     }
 
     /// Removes a file; that it was not there is no error.
     pub(crate) fn unlink(&self, path: &Path) -> io::Result<()> {
         self.before(Call::Unlink, path)?;
         match fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
         }
+        self.settled(path);
+        Ok(())
     }
 
     pub(crate) fn list(&self, path: &Path) -> io::Result<fs::ReadDir> {
@@ -254,7 +275,18 @@ impl Disk {
         Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
     }
 
+    /// The filesystem's room. What the ballast holds is as good as free.
     pub(super) fn space(&self, path: &Path) -> io::Result<Space> {
+        let raw = self.raw_space(path)?;
+        let held = self.ballast.as_ref().map_or(0, |ballast| ballast.held());
+        Ok(Space {
+            free_inodes: (raw.free_inodes + held).min(raw.inodes),
+            ..raw
+        })
+    }
+
+    /// As the filesystem says it.
+    pub(super) fn raw_space(&self, path: &Path) -> io::Result<Space> {
         self.before(Call::Space, path)?;
         let stat = rustix::fs::statvfs(path)?;
         let block = stat.f_frsize.max(1);
@@ -279,7 +311,7 @@ impl Disk {
         match kind_of(error) {
             Kind::Full(_)
                 if self
-                    .space(folder)
+                    .raw_space(folder)
                     .is_ok_and(|space| space.inodes > 0 && space.free_inodes == 0) =>
             {
                 Kind::Full(Resource::Inodes)

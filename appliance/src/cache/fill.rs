@@ -35,6 +35,7 @@ use super::{
     content::Mismatch,
     error::{CacheError, Kind},
     index::{Command, Outcome},
+    leftovers::Leftover,
     publish::VerifiedFill,
     syncing::Syncing,
 };
@@ -146,6 +147,10 @@ impl Fill {
         let row = inner.index.fill(&digest)?.map(|listed| listed.row);
         let reclaimed = reclaim(&inner, &digest, &path)?;
         let existing = std::fs::metadata(&path).map(|metadata| metadata.len()).ok();
+        ticket.leaves(existing.map(|bytes| Leftover {
+            bytes,
+            since: inner.clock.now(),
+        }));
         // Without a row nothing says under which boot the bytes were written.
         let trusted = match (existing, row) {
             // It was synced before it got its name under `blobs/`.
@@ -168,10 +173,11 @@ impl Fill {
             },
         };
         let space = inner.disk.space(&inner.layout.dir).unwrap_or_default();
+        inner.settle_leftovers();
         let admitted = ticket.admit(need, space, &inner.index.sums()?);
         inner.look_at_marks(space);
         admitted?;
-        let file = inner.disk.create(&path).map_err(failed)?;
+        let file = inner.disk.create_content(&path).map_err(failed)?;
         ticket.created();
         if existing.is_some_and(|length| length != adopted) {
             inner.disk.truncate(&file, &path, adopted).map_err(failed)?;
@@ -431,12 +437,27 @@ impl Drop for Body {
             Fate::Keep if self.length() == 0 || self.syncing.has_failed() => Fate::Discard,
             fate => fate,
         };
-        if fate != Fate::Discard {
-            return;
+        let whole = Leftover {
+            bytes: self.length(),
+            since: self.inner.clock.now(),
+        };
+        match fate {
+            Fate::Keep => self.ticket.leaves(Some(whole)),
+            Fate::Moved => self.ticket.leaves(None),
+            Fate::Discard => self.discard(whole),
         }
+    }
+}
+
+impl Body {
+    fn discard(&self, whole: Leftover) {
         // The file is open here, so that this removes a name and nothing more.
-        if let Err(error) = self.inner.disk.unlink(&self.path) {
-            tracing::warn!(file = %self.path.display(), cause = %error, "a partial could not be removed");
+        match self.inner.disk.unlink(&self.path) {
+            Ok(()) => self.ticket.leaves(None),
+            Err(error) => {
+                tracing::warn!(file = %self.path.display(), cause = %error, "a partial could not be removed");
+                self.ticket.leaves(Some(whole));
+            }
         }
         self.inner.index.tell(Command::FillEnded { digest: self.digest });
         // Freeing the blocks of a large file takes time, and happens where its last handle is dropped.

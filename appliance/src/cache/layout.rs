@@ -5,6 +5,7 @@
 //! index.redb            the index, with inline content
 //! index.redb.new        a smaller copy of it, while that is made
 //! uses.log              what was used when; a help, not a truth
+//! ballast-N             empty: inodes that are given back when the cache's own files find none
 //! index.redb.corrupt-N  an index that could not be read, set aside; at most one is kept
 //! fill/ALGORITHM-HEX    blobs that are arriving
 //! blobs/ALGORITHM-HEX   whole blobs, verified before they came here
@@ -18,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::ballast;
 use crate::oci::Digest;
 
 /// The paths of one cache.
@@ -72,7 +74,10 @@ impl Layout {
             &self.fills,
             &self.blobs,
         ];
-        let is_aside = || name.to_str().is_some_and(|name| name.starts_with(SET_ASIDE));
+        let is_aside = || {
+            name.to_str()
+                .is_some_and(|name| name.starts_with(SET_ASIDE) || name.starts_with(ballast::NAME))
+        };
         ours.iter().any(|path| path.file_name() == Some(name))
             || HOUSEMATES.iter().any(|housemate| name == *housemate)
             || is_aside()

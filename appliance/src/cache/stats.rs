@@ -2,6 +2,7 @@
 
 use super::{
     disk::Space,
+    eviction::Amount,
     index::{Counters, State},
 };
 
@@ -32,6 +33,8 @@ pub struct CacheStats {
     pub partials: u64,
     /// Of which are arriving now.
     pub filling: u64,
+    /// What nobody fills, as files.
+    pub abandoned: Amount,
     /// Files that are not listed any more and wait for their removal.
     pub condemned: u64,
     pub state: State,

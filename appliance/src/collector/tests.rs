@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -19,19 +19,26 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::{
     cache::{Cache, Disk, Faults, Options, Presence, Space, VerifiedBytes, eviction::Cost},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     memory::Buffer,
-    oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag},
+    oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag, UpstreamName},
 };
 
-/// A disk on which only the cache's own limits count, however full the real one is.
-struct Roomy;
+/// A disk of a size that others use, too, however full the real one is.
+struct Shared {
+    data: PathBuf,
+    bytes: u64,
+    others: AtomicU64,
+}
 
-impl Faults for Roomy {
+impl Faults for Shared {
     fn space(&self, _real: Space) -> Space {
+        let folders = ["blobs", "fill"].map(|folder| std::fs::read_dir(self.data.join(folder)));
+        let files = folders.into_iter().flatten().flatten().flatten();
+        let ours: u64 = files.filter_map(|file| Some(file.metadata().ok()?.len())).sum();
         Space {
-            bytes: 1 << 40,
-            free_bytes: 1 << 40,
+            bytes: self.bytes,
+            free_bytes: self.bytes.saturating_sub(ours + self.others.load(SeqCst)),
             ..Space::default()
         }
     }
@@ -46,7 +53,7 @@ enum Mood {
 
 /// Hands that remove files themselves.
 struct Own {
-    blobs: PathBuf,
+    data: PathBuf,
     mood: Mutex<Mood>,
     /// A permit for each time that they may begin.
     gate: Semaphore,
@@ -55,6 +62,20 @@ struct Own {
 
 impl Hands for Own {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from("blobs", files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from("fill", files)
+    }
+}
+
+impl Own {
+    fn remove_from(
+        &self,
+        folder: &'static str,
+        files: Vec<Digest>,
+    ) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
             self.calls.fetch_add(1, SeqCst);
             self.gate.acquire().await.expect("open").forget();
@@ -66,7 +87,7 @@ impl Hands for Own {
             }
             let mut removed = Removed::default();
             for digest in files {
-                let path = self.blobs.join(digest.file_name());
+                let path = self.data.join(folder).join(digest.file_name());
                 removed.bytes += std::fs::metadata(&path).map_or(0, |file| file.len());
                 removed.files += u64::from(std::fs::remove_file(&path).is_ok());
             }
@@ -81,6 +102,9 @@ struct Bed {
     hands: Arc<Own>,
     collector: Collector,
     pinned: Arc<Mutex<Vec<Digest>>>,
+    unobtainable: Arc<Mutex<Vec<UpstreamName>>>,
+    disk: Arc<Shared>,
+    clock: Clock,
     dir: TempDir,
     images: Mutex<HashMap<u64, Manifest>>,
 }
@@ -111,35 +135,71 @@ fn digest(bytes: &[u8]) -> Digest {
     Digest::of(Algorithm::Sha256, bytes)
 }
 
+fn manifest_of(layers: &[Bytes]) -> Manifest {
+    let entries: Vec<String> = layers
+        .iter()
+        .map(|layer| format!(r#"{{"digest":"{}","size":{}}}"#, digest(layer), layer.len()))
+        .collect();
+    let json = format!(r#"{{"layers":[{}]}}"#, entries.join(","));
+    Manifest {
+        digest: digest(json.as_bytes()),
+        media_type: MediaType::OCI_MANIFEST.parse().expect("valid"),
+        bytes: json.into(),
+    }
+}
+
 impl Bed {
+    /// With a limit of its own on a large disk.
     async fn new() -> Self {
+        Self::on(1 << 40, Some(LIMIT)).await
+    }
+
+    async fn on(bytes: u64, max_bytes: Option<u64>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
+        let disk = Arc::new(Shared {
+            data: dir.path().to_owned(),
+            bytes,
+            others: AtomicU64::new(0),
+        });
         // Half an hour ago for what is stored first: nothing is young when the clock has moved on.
         let clock = Clock::starting_at(Duration::from_secs(1_800_000_000));
         let options = Options {
-            max_bytes: Some(LIMIT),
-            disk: Disk::with_faults(Arc::new(Roomy)),
+            max_bytes,
+            disk: Disk::with_faults(disk.clone()),
             ..Options::new(dir.path())
         };
         let cache = Cache::open(options, clock.clone()).await.expect("opened");
         let hands = Arc::new(Own {
-            blobs: dir.path().join("blobs"),
+            data: dir.path().to_owned(),
             mood: Mutex::new(Mood::Able),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             calls: AtomicUsize::new(0),
         });
         let pinned = Arc::<Mutex<Vec<Digest>>>::default();
+        let unobtainable = Arc::<Mutex<Vec<UpstreamName>>>::default();
         let settings = Settings {
             high: 0.93,
             low: 0.5,
             stop: 0.98,
             grace: Duration::from_secs(60),
-            clock,
+            clock: clock.clone(),
             pinned: {
                 let pinned = pinned.clone();
                 Arc::new(move || pinned.lock().clone())
             },
-            cost: |_| Cost::ORDINARY,
+            costs: {
+                let unobtainable = unobtainable.clone();
+                Arc::new(move || {
+                    let unobtainable = unobtainable.lock().clone();
+                    Arc::new(move |upstream| {
+                        if unobtainable.contains(upstream) {
+                            Cost::UNOBTAINABLE
+                        } else {
+                            Cost::ORDINARY
+                        }
+                    })
+                })
+            },
             window: Arc::new(|| false),
             gone: Arc::new(|| {}),
             short: Arc::new(|| {}),
@@ -151,6 +211,9 @@ impl Bed {
             hands,
             collector,
             pinned,
+            unobtainable,
+            disk,
+            clock,
             dir,
             images: Mutex::default(),
         }
@@ -187,7 +250,7 @@ impl Bed {
                 self.file(layer).await.expect("stored");
             }
         }
-        let now = crate::clock::Timestamp(1_800_000_000);
+        let now = Timestamp(1_800_000_000);
         self.cache
             .put_tag(&name(), &tag(number), manifest.digest, now)
             .await
@@ -358,6 +421,113 @@ async fn what_is_pinned_stays_and_the_verdict_says_so() {
     assert!(verdict.contains("pinned 8."), "{verdict}");
     assert_eq!(record.units, 0);
     assert!((0..22).all(|number| bed.listed(number)));
+}
+
+#[tokio::test]
+async fn what_fills_left_behind_counts_and_goes_before_anything_that_serves() {
+    let bed = Bed::new().await;
+    for number in 0..8 {
+        bed.image(number).await;
+    }
+    // Twelve that nobody goes on with, of which nothing is published.
+    let leave = async |number: u64, bytes: usize| {
+        let whole = noise(LAYER, 1000 + number);
+        let fill = bed
+            .cache
+            .begin_fill(&name(), &digest(&whole), Some(LAYER as u64))
+            .await;
+        let mut fill = fill.expect("there is room");
+        let part = Buffer::borrowed(whole.slice(..bytes));
+        fill.append(vec![part]).await.expect("written");
+        fill
+    };
+    for number in 0..12 {
+        drop(leave(number, LAYER - 1).await);
+    }
+    // For the clock alone: nothing is looked at meanwhile.
+    bed.clock.not_before(Timestamp(bed.clock.now().0 + 120));
+    let running = leave(12, 1000).await;
+    drop(leave(13, 1000).await);
+    let used = |bed: &Bed| bed.cache.pressure().expect("asked").own_bytes.used;
+    assert!(used(&bed) > LIMIT * 8 / 10, "they count: {}", used(&bed));
+    assert_eq!(bed.cache.stats().abandoned.inodes, 13);
+    let rehearsed = bed.collector.rehearse().await.expect("answered");
+    let record = bed.collector.collect().await.expect("collected");
+    assert_eq!(record.ending, Ending::Done, "{record}");
+    assert_eq!((record.units, record.files), (10, 10), "{record}");
+    assert_eq!((rehearsed.units, rehearsed.bytes), (record.units, record.bytes));
+    assert!((0..8).all(|number| bed.listed(number)), "what serves stays");
+    let left: Vec<_> = std::fs::read_dir(bed.dir.path().join("fill"))
+        .expect("listed")
+        .collect();
+    assert_eq!(
+        left.len(),
+        4,
+        "one that runs, one that is young, two that need not go"
+    );
+    let stats = bed.cache.stats();
+    assert_eq!((stats.partials, stats.abandoned.inodes), (4, 3));
+    assert_eq!(stats.abandoned.bytes, 2 * (LAYER as u64 - 1) + 1000);
+    assert_eq!(used(&bed), stats.bytes + LAYER as u64 + stats.abandoned.bytes);
+    drop(running);
+    assert_eq!(used(&bed), stats.bytes + 1000 + stats.abandoned.bytes);
+}
+
+#[tokio::test]
+async fn what_cannot_be_fetched_again_goes_last() {
+    for (out, stays) in [(vec![], false), (vec![name().upstream], true)] {
+        let bed = Bed::new().await;
+        // As large as others' images, and the coldest.
+        let manifest = manifest_of(&[noise(2 * LAYER, 7)]);
+        bed.file(&noise(2 * LAYER, 7)).await.expect("stored");
+        let here = name();
+        bed.cache.put_manifest(&here, &manifest).await.expect("stored");
+        let elsewhere = Repository {
+            upstream: "other.test".parse().expect("valid"),
+            ..name()
+        };
+        for number in 0..18 {
+            let layer = noise(LAYER, 100 + number);
+            bed.file(&layer).await.expect("stored");
+            let manifest = manifest_of(&[layer]);
+            bed.cache
+                .put_manifest(&elsewhere, &manifest)
+                .await
+                .expect("stored");
+        }
+        bed.clock.not_before(Timestamp(bed.clock.now().0 + 120));
+        *bed.unobtainable.lock() = out;
+        let record = bed.collector.collect().await.expect("collected");
+        assert_eq!(record.ending, Ending::Done, "{record}");
+        let kept = bed.cache.manifest(&here, &manifest.digest).expect("read");
+        assert_eq!(kept.is_some(), stays, "{record}");
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_others_fill_gets_what_is_above_the_floor_and_no_more() {
+    let bed = Bed::on(LIMIT, None).await;
+    for number in 0..20 {
+        bed.image(number).await;
+    }
+    bed.clock.not_before(Timestamp(bed.clock.now().0 + 120));
+    let listed = || (0..20).filter(|number| bed.listed(*number)).count();
+    // A tenth of the disk is the others': down to the low mark of the whole.
+    bed.disk.others.store(1_000_000, SeqCst);
+    let record = bed.collector.collect().await.expect("answered");
+    assert_eq!(record.ending, Ending::Done, "{record}");
+    assert!((8..=9).contains(&listed()), "{record}");
+    // All of it: the cache keeps a tenth, and says so.
+    bed.disk.others.store(LIMIT, SeqCst);
+    let record = bed.collector.collect().await.expect("answered");
+    let Ending::Short(why) = &record.ending else {
+        panic!("{record}");
+    };
+    assert!(why.contains("is not the cache's"), "{why}");
+    assert_eq!(listed(), 1, "{record}");
+    bed.accounted();
+    let again = bed.collector.collect().await.expect("answered");
+    assert_eq!((again.units, &again.ending), (0, &record.ending), "{again}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::{
     cache::{Cache, Disk},
     clock::Clock,
     collector::{Hands, Removed, Unable},
-    janitor::{Settings as JanitorSettings, Starts, Supervisor, Thread},
+    janitor::{Folder, Settings as JanitorSettings, Starts, Supervisor, Thread},
     oci::Digest,
 };
 
@@ -25,8 +25,18 @@ struct Own(Supervisor);
 
 impl Hands for Own {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Blobs, files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Fills, files)
+    }
+}
+
+impl Own {
+    fn remove_from(&self, folder: Folder, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
-            let unlinked = self.0.unlink(files).await.map_err(|error| Unable {
+            let unlinked = self.0.unlink_in(folder, files).await.map_err(|error| Unable {
                 why: error.to_string(),
                 retry_at: None,
             })?;

@@ -54,7 +54,7 @@ impl Inspector {
         hands: Arc<dyn Hands>,
         settings: Settings,
     ) -> (Self, JoinHandle<()>) {
-        let memory = Memory::read(&settings.memory);
+        let memory = Memory::read(&cache.small_file(settings.memory.clone()));
         cache.remember_distrusted(memory.distrusted.iter().filter_map(Name::digest));
         let told = Arc::new(Told::new(memory));
         let (requests, incoming) = mpsc::channel(64);

@@ -1,28 +1,31 @@
 //! Writing down what is to outlive the process, not too often.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::told::Told;
-use crate::{cache::Cache, janitor::Name};
+use crate::{
+    cache::{Cache, SmallFile},
+    janitor::Name,
+};
 
 /// Writes down what is to outlive the process, not too often.
 pub(super) struct Saving {
     told: Arc<Told>,
     cache: Cache,
-    path: PathBuf,
+    file: SmallFile,
     every: Duration,
     last: Option<Instant>,
     written: Option<Vec<u8>>,
 }
 
 impl Saving {
-    pub(super) const fn new(told: Arc<Told>, cache: Cache, path: PathBuf, every: Duration) -> Self {
+    pub(super) const fn new(told: Arc<Told>, cache: Cache, file: SmallFile, every: Duration) -> Self {
         Self {
             told,
             cache,
-            path,
+            file,
             every,
             last: None,
             written: None,
@@ -40,12 +43,12 @@ impl Saving {
             return;
         }
         self.last = Some(Instant::now());
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || memory.write(&path)).await;
+        let file = self.file.clone();
+        let written = tokio::task::spawn_blocking(move || memory.write(&file)).await;
         match written {
             Ok(Ok(())) => self.written = text,
             Ok(Err(error)) => {
-                tracing::debug!(path = %self.path.display(), %error, "how far the inspections are is not written down");
+                tracing::debug!(path = %self.file.path().display(), %error, "how far the inspections are is not written down");
             }
             // A panic, which was reported where it happened.
             Err(_) => {}

@@ -64,7 +64,7 @@ impl Keeper {
             saving: Saving::new(
                 told.clone(),
                 cache.clone(),
-                settings.memory.clone(),
+                cache.small_file(settings.memory.clone()),
                 settings.save_every,
             ),
             cache,

@@ -242,6 +242,16 @@ struct Own(PathBuf, AtomicBool);
 
 impl Hands for Own {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(self.0.clone(), files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(self.0.with_file_name("fill"), files)
+    }
+}
+
+impl Own {
+    fn remove_from(&self, folder: PathBuf, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
             if self.1.load(SeqCst) {
                 return Err(Unable {
@@ -251,7 +261,7 @@ impl Hands for Own {
             }
             let mut removed = Removed::default();
             for digest in files {
-                let path = self.0.join(digest.file_name());
+                let path = folder.join(digest.file_name());
                 removed.bytes += fs::metadata(&path).map_or(0, |file| file.len());
                 removed.files += u64::from(fs::remove_file(&path).is_ok());
             }
@@ -602,10 +612,10 @@ async fn a_pass_goes_on_from_its_cursor_in_another_process() {
         let inspector = inspector.clone();
         async move { inspector.inspect(Depth::Scrub).await.is_ok() }
     });
-    let path = bed.settings.memory.clone();
+    let file = bed.cache.small_file(bed.settings.memory.clone());
     let third = Cursor::past(Folder::Blobs, Name::from(&digest(&blobs[2])));
     until(&inspector, |_| {
-        let memory: memory::Memory = memory::Memory::read(&path);
+        let memory: memory::Memory = memory::Memory::read(&file);
         memory.scrub.is_some_and(|pass| pass.cursor == third)
     })
     .await;

@@ -13,8 +13,8 @@ use crate::{cache::Stamp, oci::Digest};
 /// Something to do. Deleting goes between the files of everything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Job {
-    /// Removes blob files. A file that is not there was removed already.
-    Unlink(Vec<Digest>),
+    /// Removes files of blobs, or of what was to be one. A file that is not there was removed already.
+    Unlink(Folder, Vec<Digest>),
     Walk(Walk),
 }
 
@@ -199,7 +199,7 @@ impl Task {
 impl Job {
     pub const fn task(&self) -> Task {
         match self {
-            Self::Unlink(_) => Task::Unlink,
+            Self::Unlink(..) => Task::Unlink,
             Self::Walk(walk) => walk.task(),
         }
     }

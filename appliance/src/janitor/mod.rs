@@ -15,7 +15,7 @@
 //! 1. Nothing that the worker does or fails to do makes the mirror wait, grow or end.
 //! 2. A job that was cut goes on from the last step that its asker has taken.
 //! 3. The worker writes nothing, brings to the medium what was written, and removes only what it was told to, below
-//!    `blobs/`.
+//!    `blobs/` and `fill/`.
 //!
 //! Must not know: the index, what is worth keeping, when the time for it is.
 

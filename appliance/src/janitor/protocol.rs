@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::{
     job::{Finding, Pace, Progress, Refusal, Walk},
     limits::Limit,
-    place::Name,
+    place::{Folder, Name},
 };
 
 /// Both ends are the same binary. They differ only when somebody starts one by hand.
@@ -63,8 +63,9 @@ pub(super) enum ToWorker {
 /// A job as the worker gets it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Order {
-    /// Digests' files under `blobs/`, in order of their names.
+    /// Digests' files, in order of their names.
     Unlink {
+        folder: Folder,
         names: Vec<Name>,
     },
     Walk(Walk),
@@ -255,6 +256,7 @@ mod tests {
     fn the_largest_messages_fit() {
         let names = (0..MOST_UNLINKS).map(|n| format!("sha512-{n:0128}").parse().expect("a name"));
         let order = Order::Unlink {
+            folder: Folder::Fills,
             names: names.collect(),
         };
         frame(&order).expect("fits");
@@ -269,7 +271,7 @@ mod tests {
             .parse()
             .expect("a name");
         let finding = Finding::Foreign {
-            folder: crate::janitor::place::Folder::Blobs,
+            folder: Folder::Blobs,
             name: worst,
             kind: crate::janitor::job::Kind::Folder,
         };

@@ -94,6 +94,7 @@ pub struct CacheReading {
     pub reopens: u64,
     /// Times a smaller file took the index's place.
     pub compactions: u64,
+    pub damaged_rows: u64,
     /// Transactions and openings that failed.
     pub errors: u64,
 }

@@ -61,6 +61,7 @@ impl Readings for Still {
             commits: 7,
             reopens: 0,
             compactions: 0,
+            damaged_rows: 1,
             errors: 1,
         }
     }
@@ -154,6 +155,7 @@ fn what_was_counted_is_rendered() {
         "larder_evicted_pieces_total 40",
         "larder_evicted_bytes_total 4000",
         "larder_condemned_files 2",
+        "larder_cache_damaged_rows_total 1",
         "larder_janitor_starts_total 6",
         "larder_janitor_start_failures_total 5",
         "larder_janitor_kills_total 3",

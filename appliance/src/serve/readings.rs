@@ -84,6 +84,7 @@ impl Readings for Facts {
             commits: stats.counters.commits,
             reopens: stats.counters.reopens,
             compactions: stats.counters.compactions,
+            damaged_rows: stats.counters.damaged_rows,
             errors: stats.counters.errors,
         }
     }

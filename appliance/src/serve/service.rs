@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     config::{Config, Inputs},
     console::Console,
-    listen::{Bound, Listeners, Shutdown, bind},
+    listen::{Bound, Listeners, Shutdown, bind, bind_local},
     memory::Budget,
     metrics::{Exposition, Metrics},
     mirror::{Mirror, Pace},
@@ -48,7 +48,7 @@ const STORING: Duration = Duration::from_secs(2);
 /// A mirror that serves.
 pub(super) struct Service {
     bound: Bound,
-    facts: Arc<Facts>,
+    pub(super) facts: Arc<Facts>,
     reloader: Arc<Reloader>,
     cache: Cache,
     shutdown: Shutdown,
@@ -77,10 +77,10 @@ impl Service {
         let made = upstreams::make(&config, &client, &[])?;
         let rules = upstreams::rules(&config, &made, &client, &opened, &pace);
         let mirror = Mirror::new(rules, cache.clone(), budget, clock.clone(), metrics.clone());
-        let listeners = listeners(&config)?;
+        let listeners = listeners(&config, &cache)?;
         let bound = listeners.bound();
         let site = Arc::new(ArcSwap::from_pointee(Site { config, made }));
-        let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site);
+        let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site, &opened);
         let inspecting = Inspecting::start(
             &site.load().config,
             &cache,
@@ -183,7 +183,7 @@ impl Service {
     }
 }
 
-fn listeners(config: &Config) -> Result<Listeners, ServeError> {
+fn listeners(config: &Config, cache: &Cache) -> Result<Listeners, ServeError> {
     let mut listeners = Listeners::default();
     if let Some(address) = config.listen.http {
         listeners = listeners.plain(bind(address).map_err(ServeError::Listen)?);
@@ -192,7 +192,9 @@ fn listeners(config: &Config) -> Result<Listeners, ServeError> {
         let tls = build::certificate(config).map_err(ServeError::Certificate)?;
         listeners = listeners.tls(bind(address).map_err(ServeError::Listen)?, tls);
     }
-    let (listeners, local) = listeners.local(&config.socket());
+    let socket = config.socket();
+    let made = cache.backed(&socket, || bind_local(&socket));
+    let (listeners, local) = listeners.local(&socket, made);
     if let Err(error) = local {
         tracing::warn!(error = %chain(&error), "commands on this box cannot reach the mirror");
     }

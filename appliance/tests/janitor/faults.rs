@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use larder::janitor::{Activity, Cursor, Ending, Failure, Job, JobError, Name, Pace, Reading, Walk};
+use larder::janitor::{Activity, Cursor, Ending, Failure, Folder, Job, JobError, Name, Pace, Reading, Walk};
 use rustix::process::{Signal, kill_process};
 
 use crate::bed::{Bed, SMALL, done, found, gone, scan, scrub, soon, worker};
@@ -17,8 +17,13 @@ async fn every_job_is_done_whatever_happens_at_any_of_its_steps() {
                 let supervisor = bed.supervisor(&[&fault]);
                 let restarts = match task {
                     "unlink" => {
-                        let (report, _) =
-                            done(&supervisor, Job::Unlink(bed.blobs.clone()), SMALL, |_| {}).await;
+                        let (report, _) = done(
+                            &supervisor,
+                            Job::Unlink(Folder::Blobs, bed.blobs.clone()),
+                            SMALL,
+                            |_| {},
+                        )
+                        .await;
                         let report = report.expect(&fault);
                         let settled = report.progress.files + report.progress.missing;
                         assert_eq!((settled, bed.left()), (9, 0), "{fault}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use larder::janitor::{Job, JobError, Settings};
+use larder::janitor::{Folder, Job, JobError, Settings};
 use tokio::sync::mpsc;
 
 use crate::bed::{Bed, SMALL, done, found, scan, scrub, soon, supervisor};
@@ -38,7 +38,7 @@ async fn struck(kind: &str, task: &str, point: &str) {
     let supervisor = supervisor(settings(&bed), &[&fault]);
     let report = match task {
         "unlink" => {
-            let job = Job::Unlink(bed.blobs.clone());
+            let job = Job::Unlink(Folder::Blobs, bed.blobs.clone());
             let (report, _) = done(&supervisor, job, SMALL, |_| {}).await;
             assert_eq!(bed.left(), 0, "{what}");
             report

@@ -21,6 +21,7 @@ use crate::{
 use super::{
     failure::Failure,
     fresh::Refresh,
+    mend::{Damage, mend},
     rows::{BlobRow, FillRow, Place, TagRow, encode_media_type, encode_referrers},
     tables::{RepositoryId, Writing, meta, prefix_end, referrers_key, repository_text, shown_key, tag_key},
 };
@@ -102,6 +103,8 @@ pub(crate) enum Command {
     Density {
         thousandths: u64,
     },
+    /// Rows that cannot be read go.
+    Mend(Vec<Damage>),
     /// The blob's file is not what its row says. The writer looks again before it applies this: by then
     /// another file can lie there.
     Lost {
@@ -307,6 +310,7 @@ impl Command {
                     return Ok(Done::Unlisted(*digest));
                 }
             }
+            Self::Mend(rows) => return mend(tables, rows),
             Self::Pin { image } => {
                 tables.pins.insert(image.as_str(), now.0)?;
             }
@@ -446,7 +450,7 @@ fn remove_blob(tables: &mut Writing<'_>, digest: &Digest, row: Option<BlobRow>) 
     }
 }
 
-fn remove_prefix<V: redb::Value + 'static>(
+pub(super) fn remove_prefix<V: redb::Value + 'static>(
     table: &mut redb::Table<'_, &'static [u8], V>,
     prefix: &[u8],
 ) -> Result<(), Failure> {

@@ -12,6 +12,7 @@
 //! | [`shared`] | what the writer and the readers share |
 //! | [`fresh`] | times of tags that are not worth a write each |
 //! | [`read`] | looking things up |
+//! | [`mend`] | rows that cannot be read |
 //!
 //! Every commit saves redb's allocator state (quick repair). Measured on a machine of two busy cores with
 //! 300 000 rows, 128 MiB: opening after a kill took 70 ms instead of 265 ms with the file in memory (without,
@@ -28,6 +29,7 @@ mod compaction;
 mod copy;
 mod failure;
 mod fresh;
+mod mend;
 mod migrate;
 mod open;
 mod overlay;
@@ -133,6 +135,7 @@ impl Index {
             current: ArcSwap::from_pointee(opened),
             state: ArcSwap::from_pointee(State::Healthy),
             fresh: FreshTags::default(),
+            damages: Mutex::default(),
             commits: AtomicU64::new(0),
             reopens: AtomicU64::new(0),
             compactions: AtomicU64::new(0),
@@ -222,6 +225,7 @@ impl Index {
             compactions: self.shared.compactions.load(Relaxed),
             errors: self.shared.errors.load(Relaxed),
             writing: Duration::from_micros(self.shared.writing.load(Relaxed)),
+            damaged_rows: Self::damages(&self.shared.damages),
         }
     }
 

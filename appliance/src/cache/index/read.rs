@@ -21,6 +21,7 @@ use crate::{
 use super::{
     Index,
     failure::Failure,
+    mend::Damage,
     rows::{BlobRow, FillRow, Place, TagRow, decode_media_type, decode_referrers},
     tables::{
         Reading, RepositoryId, meta, prefix_end, referrers_key, repository_from, repository_text, shown_key,
@@ -261,18 +262,27 @@ impl Index {
         }
     }
 
-    /// The next piece of the list of blobs after a digest; empty at the end.
+    /// The next piece of the list of blobs after a digest; empty at the end. What cannot be read is passed over.
     pub(crate) fn blobs_after(&self, after: Option<&Digest>) -> Result<Vec<(Digest, BlobRow)>, CacheError> {
-        self.read("list the blobs", &"", |index| {
-            let mut piece = Vec::new();
-            for_piece(&index.blobs()?, after.map(Digest::key), |key, value| {
-                let digest = Digest::from_key(key).ok_or(Failure::Decode("a blob's key"))?;
-                let row = BlobRow::decode(value).ok_or(Failure::Decode("a blob's row"))?;
-                piece.push((digest, row));
-                Ok(())
+        let mut after = after.map(|digest| digest.key().to_vec());
+        loop {
+            let (piece, damaged, last) = self.read("list the blobs", &"", |index| {
+                let (mut piece, mut damaged) = (Vec::new(), Vec::new());
+                let last = for_piece(&index.blobs()?, after.as_deref(), |key, value| {
+                    match Digest::from_key(key).zip(BlobRow::decode(value)) {
+                        Some(row) => piece.push(row),
+                        None => damaged.push(Damage::Blob(key.to_vec())),
+                    }
+                    Ok(())
+                })?;
+                Ok((piece, damaged, last))
             })?;
-            Ok(piece)
-        })
+            self.damaged(damaged);
+            if !piece.is_empty() || last.is_none() {
+                return Ok(piece);
+            }
+            after = last;
+        }
     }
 
     /// What the next manifests after a key name; the key of the last, if there can be more. Each manifest
@@ -281,14 +291,22 @@ impl Index {
         &self,
         after: Option<&[u8]>,
     ) -> Result<(Vec<Linked>, Option<Vec<u8>>), CacheError> {
-        self.read("read the manifests", &"", |index| {
-            let mut piece: Vec<Linked> = Vec::new();
+        let (piece, damaged, end) = self.read("read the manifests", &"", |index| {
+            let (mut piece, mut damaged) = (Vec::<Linked>::new(), Vec::new());
             let mut bytes = 0;
             let lower = after.map_or(Bound::Unbounded, Bound::Excluded);
             for row in index.manifests()?.range::<&[u8]>((lower, Bound::Unbounded))? {
                 let row = row?;
                 let key = row.0.value();
-                let (digest, id) = split_shown_key(key)?;
+                let named = split_shown_key(key).and_then(|(digest, id)| Ok((digest, index.name(id)?)));
+                let (digest, repository) = match named {
+                    Ok(named) => named,
+                    Err(Failure::Decode(_)) => {
+                        damaged.push(Damage::Manifest(key.to_vec()));
+                        continue;
+                    }
+                    Err(failure) => return Err(failure),
+                };
                 if piece.last().is_some_and(|last| last.digest == digest) {
                     continue;
                 }
@@ -303,17 +321,19 @@ impl Index {
                 };
                 piece.push(Linked {
                     digest,
-                    upstream: index.name(id)?.upstream,
+                    upstream: repository.upstream,
                     links,
                 });
                 if bytes > PIECE_BYTES || piece.len() == PIECE {
                     // What follows of the same manifest is passed over.
                     let end = prefix_end(digest.key());
-                    return Ok((piece, end));
+                    return Ok((piece, damaged, end));
                 }
             }
-            Ok((piece, None))
-        })
+            Ok((piece, damaged, None))
+        })?;
+        self.damaged(damaged);
+        Ok((piece, end))
     }
 
     /// The keys of all tags, with what each stands for, in pieces.
@@ -321,14 +341,18 @@ impl Index {
         let mut keys = Vec::new();
         let mut after = None;
         loop {
-            let (piece, last) = self.read("list the tags", &"", |index| {
-                let mut piece = Vec::new();
+            let (piece, damaged, last) = self.read("list the tags", &"", |index| {
+                let (mut piece, mut damaged) = (Vec::new(), Vec::new());
                 let last = for_piece(&index.tags()?, after.as_deref(), |key, value| {
-                    piece.push((tag_row(value)?.digest, key.to_vec()));
+                    match TagRow::decode(value) {
+                        Some(row) => piece.push((row.digest, key.to_vec())),
+                        None => damaged.push(Damage::Tag(key.to_vec())),
+                    }
                     Ok(())
                 })?;
-                Ok((piece, last))
+                Ok((piece, damaged, last))
             })?;
+            self.damaged(damaged);
             keys.extend(piece);
             match last {
                 Some(last) => after = Some(last),
@@ -372,21 +396,31 @@ impl Index {
 
     /// All fills. There are as many as blobs arrive at once, and those that were left.
     pub(crate) fn fills(&self) -> Result<Vec<Listed>, CacheError> {
-        self.read("list the fills", &"", |index| {
-            let mut fills = Vec::new();
+        let (fills, damaged) = self.read("list the fills", &"", |index| {
+            let (mut fills, mut damaged) = (Vec::new(), Vec::new());
             for row in index.fills()?.iter()? {
                 let (key, value) = row?;
-                let digest = Digest::from_key(key.value()).ok_or(Failure::Decode("a fill's key"))?;
-                let row = FillRow::decode(value.value()).ok_or(Failure::Decode("a fill's row"))?;
-                let repository = index.name(row.repository)?;
-                fills.push(Listed {
-                    digest,
-                    repository,
-                    row,
-                });
+                let known = Digest::from_key(key.value()).zip(FillRow::decode(value.value()));
+                let named = known
+                    .ok_or(Failure::Decode("a fill's row"))
+                    .and_then(|(digest, row)| {
+                        let repository = index.name(row.repository)?;
+                        Ok(Listed {
+                            digest,
+                            repository,
+                            row,
+                        })
+                    });
+                match named {
+                    Ok(listed) => fills.push(listed),
+                    Err(Failure::Decode(_)) => damaged.push(Damage::Fill(key.value().to_vec())),
+                    Err(failure) => return Err(failure),
+                }
             }
-            Ok(fills)
-        })
+            Ok((fills, damaged))
+        })?;
+        self.damaged(damaged);
+        Ok(fills)
     }
 
     pub(crate) fn fill(&self, digest: &Digest) -> Result<Option<Listed>, CacheError> {
@@ -459,14 +493,14 @@ fn tag_row(bytes: &[u8]) -> Result<TagRow, Failure> {
     TagRow::decode(bytes).ok_or(Failure::Decode("a tag's row"))
 }
 
-fn split_shown_key(key: &[u8]) -> Result<(Digest, RepositoryId), Failure> {
+pub(super) fn split_shown_key(key: &[u8]) -> Result<(Digest, RepositoryId), Failure> {
     let parts = key
         .split_last_chunk::<4>()
         .and_then(|(digest, id)| Some((Digest::from_key(digest)?, RepositoryId(u32::from_be_bytes(*id)))));
     parts.ok_or(Failure::Decode("a manifest's key"))
 }
 
-fn split_tag_key(key: &[u8]) -> Result<(RepositoryId, Tag), Failure> {
+pub(super) fn split_tag_key(key: &[u8]) -> Result<(RepositoryId, Tag), Failure> {
     let parts = key.split_first_chunk::<4>().and_then(|(id, tag)| {
         let tag = std::str::from_utf8(tag).ok()?.parse().ok()?;
         Some((RepositoryId(u32::from_be_bytes(*id)), tag))

@@ -167,6 +167,13 @@ pub(super) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// How much ballast there is depends on the disk.
+pub(super) fn names_but_ballast(folder: &Path) -> Vec<String> {
+    let mut names = names(folder);
+    names.retain(|name| !name.starts_with("ballast-"));
+    names
+}
+
 /// Waits for something that happens in the background.
 pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..500 {

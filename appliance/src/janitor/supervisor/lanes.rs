@@ -25,7 +25,7 @@ impl Lane {
 
     pub(super) const fn of(job: &Job) -> Self {
         match job {
-            Job::Unlink(_) => Self::Unlink,
+            Job::Unlink(..) => Self::Unlink,
             Job::Walk(_) => Self::Walk,
         }
     }

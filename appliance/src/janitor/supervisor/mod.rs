@@ -50,7 +50,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     error::JobError,
     job::{Finding, Job, Pace, Refusal},
-    place::{Cursor, Name},
+    place::{Cursor, Folder, Name},
     start::Start,
 };
 use actor::{Actor, Request};
@@ -125,6 +125,15 @@ impl Supervisor {
 
     /// Removes blob files, and says which could not be removed.
     pub async fn unlink(&self, digests: Vec<crate::oci::Digest>) -> Result<Unlinked, JobError> {
+        self.unlink_in(Folder::Blobs, digests).await
+    }
+
+    /// The same, in a folder.
+    pub async fn unlink_in(
+        &self,
+        folder: Folder,
+        digests: Vec<crate::oci::Digest>,
+    ) -> Result<Unlinked, JobError> {
         let (steps, mut taken) = mpsc::channel::<Step>(1);
         let kept = async {
             let mut kept = Vec::new();
@@ -136,7 +145,7 @@ impl Supervisor {
             }
             kept
         };
-        let job = self.run(Job::Unlink(digests), Pace::BRISK, steps);
+        let job = self.run(Job::Unlink(folder, digests), Pace::BRISK, steps);
         let (report, kept) = tokio::join!(job, kept);
         let progress = report?.progress;
         Ok(Unlinked {

@@ -223,7 +223,7 @@ fn carry_out(bench: &mut Bench, assignment: Assignment) -> Result<(), FrameError
 fn do_it(bench: &mut Bench, assignment: Assignment) -> Result<(), Halt> {
     let stride = Stride::begin(bench, &assignment);
     match assignment.order {
-        Order::Unlink { names } => unlink::run(stride, names),
+        Order::Unlink { folder, names } => unlink::run(stride, folder, names),
         Order::Walk(Walk::Scan { .. }) => scan::run(stride),
         Order::Walk(Walk::Scrub { source, rate, .. }) => scrub::run(stride, source, rate),
         Order::Walk(Walk::Verify { names, .. }) => verify::run(stride, names),

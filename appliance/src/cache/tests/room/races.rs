@@ -7,15 +7,15 @@ use crate::{cache::eviction::Amount, clock::Timestamp, oci::Image};
 
 const EVERYTHING: Amount = Amount::new(1 << 40, 1 << 20);
 
-struct Site {
-    bed: Bed,
-    cache: Cache,
-    clock: Clock,
-    name: Repository,
+pub(super) struct Site {
+    pub(super) bed: Bed,
+    pub(super) cache: Cache,
+    pub(super) clock: Clock,
+    pub(super) name: Repository,
 }
 
 impl Site {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (bed, clock) = (Bed::new(), clock());
         let cache = Cache::open(bed.options(), clock.clone()).await.expect("opened");
         Self {
@@ -26,12 +26,12 @@ impl Site {
         }
     }
 
-    async fn put(&self, manifest: &Manifest) {
+    pub(super) async fn put(&self, manifest: &Manifest) {
         let put = self.cache.put_manifest(&self.name, manifest).await;
         put.expect("stored");
     }
 
-    async fn tag(&self, text: &str, manifest: &Manifest) {
+    pub(super) async fn tag(&self, text: &str, manifest: &Manifest) {
         let put = self
             .cache
             .put_tag(&self.name, &tag(text), manifest.digest, Timestamp(1))
@@ -40,7 +40,7 @@ impl Site {
     }
 
     /// Images of these layers, each with a tag, and long unused.
-    async fn images<const N: usize>(&self, layers: [&[u8]; N]) -> [Manifest; N] {
+    pub(super) async fn images<const N: usize>(&self, layers: [&[u8]; N]) -> [Manifest; N] {
         for number in layers.iter().copied().flatten() {
             if seen(&self.cache, &self.name, &layer_digest(*number)).is_none() {
                 fill(&self.cache, &self.name, &layer(*number))
@@ -60,14 +60,14 @@ impl Site {
         images
     }
 
-    async fn plan(&self) -> Collection {
+    pub(super) async fn plan(&self) -> Collection {
         self.cache
             .plan(terms(Vec::new()), EVERYTHING)
             .await
             .expect("planned")
     }
 
-    fn has(&self, digest: &Digest) -> bool {
+    pub(super) fn has(&self, digest: &Digest) -> bool {
         seen(&self.cache, &self.name, digest).is_some()
     }
 

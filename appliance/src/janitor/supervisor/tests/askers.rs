@@ -37,7 +37,7 @@ async fn a_walk_that_waits_behind_a_slow_asker_is_not_a_worker_that_hangs() {
         let running = tokio::spawn(async move { supervisor.run(job, SLOW, steps).await });
         (running, taken)
     };
-    let (removing, mut removed) = begin(Job::Unlink(bed.blobs.clone()));
+    let (removing, mut removed) = begin(Job::Unlink(Folder::Blobs, bed.blobs.clone()));
     soon(removed.recv()).await.expect("a step");
     let (walking, mut walked) = begin(scan());
     // For longer than a worker may be silent.

@@ -207,6 +207,7 @@ fn scrub(from: Cursor) -> Order {
 
 fn unlink(digests: &[Digest]) -> Order {
     Order::Unlink {
+        folder: Folder::Blobs,
         names: digests.iter().map(Name::from).collect(),
     }
 }

@@ -3,6 +3,28 @@
 use super::*;
 
 #[test]
+fn what_is_removed_from_one_folder_stays_in_the_other() {
+    let rig = Rig::new();
+    let blobs = rig.blobs(3);
+    let partial = rig.path(Folder::Fills, &blobs[1].file_name());
+    fs::write(&partial, "a part").expect("written");
+    let order = Order::Unlink {
+        folder: Folder::Fills,
+        names: blobs.iter().map(Name::from).collect(),
+    };
+    let told = rig.job(1, order, SMALL);
+    let last = told.steps.last().expect("steps");
+    assert_eq!((last.files, last.bytes, last.missing), (1, 6, 2));
+    assert_eq!(last.cursor.folder(), Folder::Fills);
+    assert!(!partial.exists());
+    assert!(
+        blobs
+            .iter()
+            .all(|blob| rig.path(Folder::Blobs, &blob.file_name()).exists())
+    );
+}
+
+#[test]
 fn removing_twice_is_removing_once() {
     let rig = Rig::new();
     let mut blobs = rig.blobs(10);
@@ -34,7 +56,8 @@ fn removing_twice_is_removing_once() {
     let index = rig.path(Folder::Blobs, "index.redb");
     fs::write(&index, "precious").expect("written");
     let names = vec!["index.redb".parse().expect("a name")];
-    let told = rig.job(3, Order::Unlink { names }, SMALL);
+    let folder = Folder::Blobs;
+    let told = rig.job(3, Order::Unlink { folder, names }, SMALL);
     assert!(
         matches!(told.findings[..], [Finding::Kept { .. }]),
         "{:?}",
