@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`task`] | one task that waits for a reason, and does one collection at a time |
 //! | [`run`] | one collection, from the plan to the check that there is room now |
+//! | [`vain`] | whether what was freed is free |
 //! | [`hands`] | who removes files |
 //! | [`record`], [`history`] | what was done, for people |
 //!
@@ -27,6 +28,7 @@ mod history;
 mod record;
 mod run;
 mod task;
+mod vain;
 
 pub use hands::{Hands, Removed, Unable};
 pub use record::{Counts, Ending, Record, Why};
