@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     admission::Admission,
-    disk::{Disk, Space},
+    disk::Disk,
     error::{CacheError, Kind},
     fill::Fill,
     index::{Index, State},
@@ -30,6 +30,7 @@ use super::{
     options::Options,
     pressure::Pressure,
     recovery::{Recovery, recover},
+    space::Space,
     stats::CacheStats,
     uses::{Lease, Log, Uses, fingerprint},
 };
