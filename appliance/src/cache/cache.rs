@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     admission::Admission,
-    disk::{Disk, Space},
+    disk::Disk,
     distrusted::Distrusted,
     error::{CacheError, Kind},
     fill::Fill,
@@ -29,6 +29,7 @@ use super::{
     lock,
     options::Options,
     pressure::Pressure,
+    space::Space,
     stats::CacheStats,
     uses::{Lease, Log, Uses, fingerprint},
 };

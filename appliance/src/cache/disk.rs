@@ -17,11 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{
-    ballast::Ballast,
-    boot::BootId,
-    error::{Kind, Resource, kind_of},
-};
+use super::{ballast::Ballast, boot::BootId, space::Space};
 
 /// What is about to be done to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +45,7 @@ pub enum Call {
 /// Faults to put before system calls. What is not overridden is as on a sound disk.
 pub trait Faults: Send + Sync {
     /// Called before each call; an error is returned instead of making it.
-    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+    pub(super) fn before(&self, call: Call, path: &Path) -> io::Result<()> {
         let _ = (call, path);
         Ok(())
     }
@@ -65,17 +61,6 @@ pub trait Faults: Send + Sync {
     }
 }
 
-/// A filesystem's room. Bytes and inodes; `inodes == 0` means that the filesystem has no inode limit
-/// (btrfs and others report it so), not that none are left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Space {
-    /// What an unprivileged process could use of it in all: used plus free, without root's reserve.
-    pub bytes: u64,
-    pub free_bytes: u64,
-    pub inodes: u64,
-    pub free_inodes: u64,
-}
-
 /// Whether an allocation makes the file longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -88,7 +73,7 @@ pub(super) enum Extent {
 /// The disk. Clones are the same disk.
 #[derive(Clone, Default)]
 pub struct Disk {
-    faults: Option<Arc<dyn Faults>>,
+    pub(super) faults: Option<Arc<dyn Faults>>,
     pub(super) ballast: Option<Arc<Ballast>>,
 }
 
@@ -275,49 +260,9 @@ impl Disk {
         Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
     }
 
-    /// The filesystem's room. What the ballast holds is as good as free.
-    pub(super) fn space(&self, path: &Path) -> io::Result<Space> {
-        let raw = self.raw_space(path)?;
-        let held = self.ballast.as_ref().map_or(0, |ballast| ballast.held());
-        Ok(Space {
-            free_inodes: (raw.free_inodes + held).min(raw.inodes),
-            ..raw
-        })
-    }
-
-    /// As the filesystem says it.
-    pub(super) fn raw_space(&self, path: &Path) -> io::Result<Space> {
-        self.before(Call::Space, path)?;
-        let stat = rustix::fs::statvfs(path)?;
-        let block = stat.f_frsize.max(1);
-        let used = stat.f_blocks.saturating_sub(stat.f_bfree);
-        let real = Space {
-            bytes: used.saturating_add(stat.f_bavail).saturating_mul(block),
-            free_bytes: stat.f_bavail.saturating_mul(block),
-            inodes: stat.f_files,
-            free_inodes: stat.f_favail,
-        };
-        Ok(self.faults.as_ref().map_or(real, |faults| faults.space(real)))
-    }
-
     pub(super) fn boot(&self) -> BootId {
         let real = BootId::current();
         self.faults.as_ref().map_or(real, |faults| faults.boot(real))
-    }
-
-    /// What follows from an error at creating a file in `folder`: the kernel says `ENOSPC` for bytes and
-    /// for inodes alike.
-    pub(super) fn lacking(&self, error: &io::Error, folder: &Path) -> Kind {
-        match kind_of(error) {
-            Kind::Full(_)
-                if self
-                    .raw_space(folder)
-                    .is_ok_and(|space| space.inodes > 0 && space.free_inodes == 0) =>
-            {
-                Kind::Full(Resource::Inodes)
-            }
-            other => other,
-        }
     }
 }
 

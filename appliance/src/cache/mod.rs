@@ -14,7 +14,7 @@
 //! | [`recovery`] | listing what a crash or a lost index has left |
 //! | [`uses`] | what was used when, and is in use |
 //! | [`pressure`], [`census`], [`eviction`], [`collection`] | how full it is, what is here, what goes first, and its going |
-//! | [`layout`], [`lock`], [`boot`], [`disk`] | paths, one process, which boot, system calls |
+//! | [`layout`], [`lock`], [`boot`], [`disk`], [`space`] | paths, one process, which boot, system calls, room |
 //! | [`ballast`], [`small_file`] | inodes for the house's own files when there are none, and such files |
 //!
 //! # Invariants
@@ -58,6 +58,7 @@ mod pressure;
 mod publish;
 mod recovery;
 mod small_file;
+mod space;
 mod stats;
 mod store;
 mod syncing;
@@ -74,7 +75,7 @@ pub use compaction::{CompactWhen, Occupancy};
 pub use content::{
     BlobFile, Content, ImageRow, Mismatch, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes,
 };
-pub use disk::{Call, Disk, Faults, Space};
+pub use disk::{Call, Disk, Faults};
 pub use error::{CacheError, Kind, Resource};
 pub use fill::Fill;
 pub use index::{Compacted, Counters, State};
@@ -85,5 +86,6 @@ pub use pressure::{Level, Pressure};
 pub use publish::VerifiedFill;
 pub use recovery::{Adopted, Era, Examined, Stamp};
 pub use small_file::SmallFile;
+pub use space::Space;
 pub use stats::CacheStats;
 pub use uses::Lease;

@@ -6,9 +6,9 @@
 use std::fmt;
 
 use super::{
-    disk::Space,
     eviction::{Amount, Capacity},
     index::Sums,
+    space::Space,
 };
 
 /// What the cache keeps of a disk that others fill, as a part of all of it. Giving way further would empty the cache and

@@ -1,9 +1,9 @@
 //! The cache in numbers.
 
 use super::{
-    disk::Space,
     eviction::Amount,
     index::{Counters, State},
+    space::Space,
 };
 
 /// What the cache holds and how much room it has. Cheap: nothing is counted for it.

@@ -32,11 +32,11 @@ use crate::oci::Digest;
 
 use super::{
     ballast,
-    disk::Space,
     error::{CacheError, Kind, Resource},
     eviction::Amount,
     index::Sums,
     leftovers::Leftover,
+    space::Space,
 };
 use ledger::{Leaves, Partials, Promise, Running};
 

@@ -4,10 +4,10 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
     super::{
-        disk::Space,
         error::{CacheError, Kind, Resource},
         index::Sums,
         leftovers::Leftover,
+        space::Space,
     },
     Admission, extra_files,
     ledger::{Leaves, Partials, Promise},

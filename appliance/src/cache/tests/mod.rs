@@ -3,6 +3,7 @@
 //! A crash is a copy of the folder while it is in use, opened as another cache: what a killed process
 //! leaves. A power cut is the same under another boot id.
 
+mod ballast;
 mod compaction;
 mod crash;
 pub(super) mod disk_full;
