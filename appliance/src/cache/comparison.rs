@@ -13,7 +13,7 @@ use super::{
     collection::Condemned,
     error::CacheError,
     index::{Command, Done, Place, Standing},
-    inspection::{BATCH, Differences, OPERATION, Partials, Purpose, Seen, Stretch},
+    inspection::{BATCH, Differences, OPERATION, Purpose, Seen, Stretch},
 };
 
 /// Under one index. Blocks.
@@ -137,11 +137,11 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    pub(super) fn partials(self, seen: &[Seen]) -> Result<Partials, CacheError> {
+    pub(super) fn partials(self, seen: &[Seen]) -> Result<Vec<Condemned>, CacheError> {
         let inner = self.inner;
-        let mut done = Partials::default();
+        let mut going = Vec::new();
         for file in seen {
-            let Some(_doom) = inner.admission.doom_alone(&file.digest) else {
+            let Some(doom) = inner.admission.doom_alone(&file.digest) else {
                 continue;
             };
             let row = inner.index.fill(&file.digest)?;
@@ -157,32 +157,30 @@ impl<'a> Comparison<'a> {
             if !goes || !self.is_sure() {
                 continue;
             }
-            self.unlink(&inner.layout.fill(&file.digest))?;
-            done.removed += 1;
-            done.bytes += file.size.unwrap_or(0);
             if row.is_some() {
                 self.end(file.digest)?;
             }
+            going.push(Condemned::partial(doom, file.size.unwrap_or(0)));
         }
-        Ok(done)
+        Ok(going)
     }
 
-    pub(super) fn strays(self, names: &[OsString]) -> Result<Partials, CacheError> {
-        let mut done = Partials::default();
+    pub(super) fn strays(self, names: &[OsString]) -> Result<u64, CacheError> {
+        let mut removed = 0;
         for name in names {
             let is_partial = name.to_str().and_then(Digest::from_file_name).is_some();
             let is_name = Path::new(name).file_name() == Some(name);
             if is_name && !is_partial {
                 self.unlink(&self.inner.layout.fills.join(name))?;
-                done.removed += 1;
+                removed += 1;
             }
         }
-        Ok(done)
+        Ok(removed)
     }
 
-    pub(super) fn fill_rows(self) -> Result<Partials, CacheError> {
+    pub(super) fn fill_rows(self) -> Result<u64, CacheError> {
         let inner = self.inner;
-        let mut done = Partials::default();
+        let mut ended = 0;
         for fill in inner.index.fills()? {
             let Some(_doom) = inner.admission.doom_alone(&fill.digest) else {
                 continue;
@@ -197,10 +195,10 @@ impl<'a> Comparison<'a> {
                 && (is_listed()? || is_gone(&inner.layout.blob(&fill.digest)))
             {
                 self.end(fill.digest)?;
-                done.rows += 1;
+                ended += 1;
             }
         }
-        Ok(done)
+        Ok(ended)
     }
 
     /// Whether it was the index that knows that said so.

@@ -85,16 +85,6 @@ pub struct Differences {
     pub left: u64,
 }
 
-/// What became of partials.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Partials {
-    pub removed: u64,
-    /// Of those that were removed.
-    pub bytes: u64,
-    /// Rows of fills that had no file.
-    pub rows: u64,
-}
-
 impl Cache {
     /// Compares what was `seen` under `blobs/`, in order, with a stretch of the list. Rows without their files are off
     /// the list when this is done.
@@ -108,20 +98,25 @@ impl Cache {
         blocking(move || Comparison::new(&inner, purpose)?.run(stretch, &seen)).await
     }
 
-    /// Does what is to be done with what was `seen` under `fill/`.
-    pub async fn compare_partials(&self, seen: Vec<Seen>, purpose: Purpose) -> Result<Partials, CacheError> {
+    /// Takes off the list what is to go of what was `seen` under `fill/`. The files are to be removed.
+    pub async fn compare_partials(
+        &self,
+        seen: Vec<Seen>,
+        purpose: Purpose,
+    ) -> Result<Vec<Condemned>, CacheError> {
         let inner = self.inner.clone();
         blocking(move || Comparison::new(&inner, purpose)?.partials(&seen)).await
     }
 
-    /// Removes files under `fill/` whose names are no digests'.
-    pub async fn remove_strays(&self, names: Vec<OsString>) -> Result<Partials, CacheError> {
+    /// Removes files under `fill/` whose names are no digests'; how many. They are not the worker's to remove, which
+    /// takes only digests' names.
+    pub async fn remove_strays(&self, names: Vec<OsString>) -> Result<u64, CacheError> {
         let inner = self.inner.clone();
         blocking(move || Comparison::new(&inner, Purpose::Recovery)?.strays(&names)).await
     }
 
-    /// Removes the rows of fills that nobody fills and that have no file.
-    pub async fn forget_lost_fills(&self, purpose: Purpose) -> Result<Partials, CacheError> {
+    /// Removes the rows of fills that nobody fills and that have no file; how many.
+    pub async fn forget_lost_fills(&self, purpose: Purpose) -> Result<u64, CacheError> {
         let inner = self.inner.clone();
         blocking(move || Comparison::new(&inner, purpose)?.fill_rows()).await
     }

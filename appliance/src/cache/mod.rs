@@ -79,7 +79,7 @@ pub use disk::{Call, Disk, Faults};
 pub use error::{CacheError, Kind, Resource};
 pub use fill::Fill;
 pub use index::{Compacted, Counters, State};
-pub use inspection::{Ages, Differences, Partials, Purpose, Seen, Stretch};
+pub use inspection::{Ages, Differences, Purpose, Seen, Stretch};
 pub(crate) use layout::Layout;
 pub use options::Options;
 pub use pressure::{Level, Pressure};

@@ -17,9 +17,9 @@ use super::{
     walking::{Next, Walking},
 };
 use crate::{
-    cache::{Cache, Condemned},
+    cache::{Cache, Condemned, Remains},
     clock::Timestamp,
-    collector::Hands,
+    collector::{Hands, Removed},
     janitor::{Cursor, Failure, Folder, JobError, Name, Pace, Part, Report, Step, Walk},
     oci::Digest,
 };
@@ -184,30 +184,42 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Removes orphans; what cannot be removed now stays condemned for the next time.
+    /// Removes orphans and partials; what cannot be removed now stays condemned for the next time.
     pub(super) async fn remove_condemned(&mut self, pass: &mut Pass) -> Result<(), Halted> {
-        if self.condemned.is_empty() {
-            return Ok(());
-        }
-        let removed = self.remove().await?;
-        pass.record.sums.orphans += removed.0;
-        pass.record.sums.orphan_bytes += removed.1;
+        let orphans = self.remove(Remains::Blob).await?;
+        pass.record.sums.orphans += orphans.files;
+        pass.record.sums.orphan_bytes += orphans.bytes;
+        let partials = self.remove(Remains::Partial).await?;
+        pass.record.sums.partials += partials.files;
         Ok(())
     }
 
     pub(super) async fn remove_files(&mut self, files: Vec<Condemned>) -> Result<(), Halted> {
         self.condemned.extend(files);
-        self.remove().await.map(|_| ())
+        self.remove(Remains::Blob).await.map(|_| ())
     }
 
-    async fn remove(&mut self) -> Result<(u64, u64), Halted> {
-        let digests = self.condemned.iter().map(|one| *one.digest()).collect();
-        let removed = self.hands.remove(digests).await?;
-        self.condemned.clear();
+    async fn remove(&mut self, remains: Remains) -> Result<Removed, Halted> {
+        let of_these = |one: &&Condemned| one.remains == remains;
+        let digests: Vec<Digest> = self
+            .condemned
+            .iter()
+            .filter(of_these)
+            .map(|one| *one.digest())
+            .collect();
+        if digests.is_empty() {
+            return Ok(Removed::default());
+        }
+        let removing = match remains {
+            Remains::Blob => self.hands.remove(digests),
+            Remains::Partial => self.hands.remove_partials(digests),
+        };
+        let removed = removing.await?;
+        self.condemned.retain(|one| one.remains != remains);
         for kept in &removed.kept {
             tracing::warn!(why = %kept, "a file that is not listed cannot be removed");
         }
-        Ok((removed.files, removed.bytes))
+        Ok(removed)
     }
 
     /// Whether a walk through the folders came to its end; steps over the file at which it died.

@@ -93,12 +93,12 @@ impl Run<'_> {
             self.remove_condemned(pass).await?;
         }
         if !sight.partials.is_empty() {
-            let done = self.cache.compare_partials(sight.partials, purpose).await?;
-            pass.record.sums.partials += done.removed;
+            let partials = self.cache.compare_partials(sight.partials, purpose).await?;
+            self.condemned.extend(partials);
+            self.remove_condemned(pass).await?;
         }
         if !sight.strays.is_empty() {
-            let done = self.cache.remove_strays(sight.strays).await?;
-            pass.record.sums.partials += done.removed;
+            pass.record.sums.partials += self.cache.remove_strays(sight.strays).await?;
         }
         Ok(compared)
     }
@@ -106,8 +106,7 @@ impl Run<'_> {
     /// Fills whose partials have gone.
     pub(super) async fn forget_lost_fills(&self, pass: &mut Pass) -> Result<(), Halted> {
         let purpose = pass.purpose(self.settings.ages);
-        let done = self.cache.forget_lost_fills(purpose).await?;
-        pass.record.sums.fills += done.rows;
+        pass.record.sums.fills += self.cache.forget_lost_fills(purpose).await?;
         Ok(())
     }
 
