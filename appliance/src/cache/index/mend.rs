@@ -15,9 +15,10 @@ use redb::ReadableTable;
 use crate::oci::Digest;
 
 use super::{
-    command::{Command, Done, remove_prefix},
+    command::{Command, Done},
     failure::Failure,
-    read::{split_shown_key, split_tag_key},
+    listing::remove_prefix,
+    lists::{split_shown_key, split_tag_key},
     rows::{BlobRow, FillRow, Place, TagRow},
     tables::{Writing, meta, repository_from},
 };

@@ -7,11 +7,12 @@
 //! | [`backend`], [`overlay`] | what redb stores its pages in: the file, or memory when the disk refuses |
 //! | [`open`] | opening it in whatever state it is |
 //! | [`command`], [`queue`], [`writer`] | changes: one thread, batched, durable before the reply |
+//! | [`apply`], [`listing`] | what each change does to the tables |
 //! | [`compaction`], [`copy`] | a smaller file in its place, while it is in use |
 //! | [`reopening`] | another file, or the end |
 //! | [`shared`] | what the writer and the readers share |
 //! | [`fresh`] | times of tags that are not worth a write each |
-//! | [`read`] | looking things up |
+//! | [`read`], [`lists`] | looking things up, one by one and in long lists |
 //! | [`mend`] | rows that cannot be read |
 //!
 //! Every commit saves redb's allocator state (quick repair). Measured on a machine of two busy cores with
@@ -23,12 +24,15 @@
 //! that at most [`PATIENCE`]. An index that cannot be written can still be read. Must not know: files other
 //! than its own, except that it unlinks a blob after its row.
 
+mod apply;
 mod backend;
 mod command;
 mod compaction;
 mod copy;
 mod failure;
 mod fresh;
+mod listing;
+mod lists;
 mod mend;
 mod migrate;
 mod open;
