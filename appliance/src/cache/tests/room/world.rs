@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use tokio::task::JoinHandle;
+
 use super::{
     checks::{Sight, accounted, numbered, partials_accounted},
     model::{Goal, Step},
@@ -50,6 +52,8 @@ pub(super) struct World {
     /// Somebody retired an image since it was planned: what the plan left to that one is loose until the next plan.
     retired_since: bool,
     touched: HashSet<Digest>,
+    /// A compaction of the index whose copy has not begun to be written.
+    compacting: Option<(Held, JoinHandle<Result<Compacted, CacheError>>)>,
 }
 
 impl World {
@@ -78,6 +82,7 @@ impl World {
             perhaps_young: HashSet::new(),
             retired_since: false,
             touched: HashSet::new(),
+            compacting: None,
         }
     }
 
@@ -259,6 +264,17 @@ impl World {
             }
             Step::Forget => self.forget(),
             Step::Save => cache.save_uses().await,
+            Step::Compact => match self.compacting.take() {
+                Some((held, compacting)) => {
+                    drop(held);
+                    compacting.await.expect("no panic").expect("compacted");
+                }
+                None => {
+                    let held = self.bed.faulty.hold(Call::Create, "index.redb.new");
+                    let compacting = async move { cache.compact_index(CompactWhen::RoomIsShort).await };
+                    self.compacting = Some((held, tokio::spawn(compacting)));
+                }
+            },
             Step::Pass => pass(&self.clock, 2 * GRACE.as_secs()),
             Step::Close => {
                 self.let_all_go();
@@ -335,6 +351,8 @@ impl World {
         self.leases.clear();
         self.fills.clear();
         self.left.clear();
+        // It goes on by itself, or is given up.
+        self.compacting = None;
         self.forget();
     }
 
