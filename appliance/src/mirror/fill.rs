@@ -33,6 +33,9 @@ const BATCH: usize = 1 << 20;
 const BUSY_TRIES: u32 = 20;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
+/// The part of a client's patience that the disk may take to begin a file.
+const BEGINNING: u32 = 3;
+
 /// How long a write may take. A disk that is merely busy answers within seconds.
 const DISK_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -89,6 +92,15 @@ impl Mirror {
     }
 }
 
+/// Why there is no file.
+#[derive(Debug, thiserror::Error)]
+enum Unbegun {
+    #[error(transparent)]
+    Refused(#[from] CacheError),
+    #[error("the disk has not begun a file for {within:?}")]
+    Silent { within: Duration },
+}
+
 struct Flying {
     mirror: Mirror,
     repository: Repository,
@@ -128,7 +140,7 @@ impl Flying {
             Some(size) if size <= self.mirror.rules().settings.inline_below => {
                 self.to_memory(download, size).await
             }
-            size => match self.begin(size).await {
+            size => match self.begin_soon(size).await {
                 // An earlier fill may have left a file that the index had not heard of.
                 Ok(fill) => {
                     let download = (fill.len() == 0).then_some(download);
@@ -153,6 +165,16 @@ impl Flying {
             source,
             cargo,
         }));
+    }
+
+    /// Begins the file, if the disk does so while those who wait still do.
+    async fn begin_soon(&self, size: Option<u64>) -> Result<Fill, Unbegun> {
+        let within = self.mirror.rules().settings.first_byte / BEGINNING;
+        match timeout(within, self.begin(size)).await {
+            Ok(begun) => Ok(begun?),
+            // What it comes to later is dropped where it is.
+            Err(_) => Err(Unbegun::Silent { within }),
+        }
     }
 
     /// Begins the file. The recovery after a start may hold a digest for the moment that it looks at it.
@@ -207,7 +229,7 @@ impl Flying {
         if left.repository != self.repository {
             self.shown(deadline).await?;
         }
-        let begun = self.begin(left.size).await.ok();
+        let begun = self.begin_soon(left.size).await.ok();
         Ok(begun.filter(|fill| fill.len() > 0).map(|fill| (fill, left.size)))
     }
 

@@ -6,14 +6,17 @@ use std::{
     process::{Command, Stdio},
 };
 
-use larder::janitor::{Effect, FAULT_VARIABLE, Pace};
-use rustix::process::{Pid, Signal, kill_process};
+use larder::janitor::{Effect, FAULT_VARIABLE, Finding, Pace};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     sync::mpsc,
 };
 
-use crate::bed::{Bed, LARDER, PATIENCE, SMALL, gone, scrub, settings, soon, supervisor, worker};
+use crate::bed::{Bed, LARDER, PATIENCE, SMALL, done, gone, scrub, settings, soon, supervisor, worker};
 
 #[tokio::test]
 async fn the_worker_is_limited_and_says_how() {
@@ -72,6 +75,48 @@ async fn the_worker_is_limited_and_says_how() {
             "{limit}"
         );
     }
+}
+
+/// Where a blob's name, or the folder itself, leads elsewhere, nothing is read and nothing is removed, if the kernel has
+/// the fence.
+#[tokio::test]
+async fn a_worker_reads_and_removes_nothing_outside_of_its_folders() {
+    let bed = Bed::new(1);
+    let outside = tempfile::tempdir().expect("folder");
+    let (link, secret) = (
+        bed.blob(&bed.blobs[0]),
+        outside.path().join(bed.blobs[0].file_name()),
+    );
+    fs::rename(&link, &secret).expect("moved");
+    std::os::unix::fs::symlink(&secret, &link).expect("linked");
+    let supervisor = bed.supervisor(&[]);
+    let (report, steps) = done(&supervisor, scrub(), SMALL, |_| {}).await;
+    report.expect("done");
+    let limits = supervisor.state().limits;
+    let fence = limits
+        .iter()
+        .find(|limit| limit.name == "landlock")
+        .expect("told");
+    let findings: Vec<_> = steps.into_iter().flat_map(|step| step.findings).collect();
+    match (&fence.effect, &findings[..]) {
+        (Effect::Holds(_), [Finding::Unreadable { why, .. }]) => {
+            assert_eq!(why.errno, Some(Errno::ACCESS.raw_os_error()));
+        }
+        (Effect::Missing(why), [Finding::Verified { .. }]) => {
+            println!("not shown: landlock: {why}");
+            return;
+        }
+        other => panic!("{other:?}"),
+    }
+
+    let folder = bed.dir.path().join("blobs");
+    fs::rename(&folder, bed.dir.path().join("aside")).expect("moved");
+    std::os::unix::fs::symlink(outside.path(), &folder).expect("linked");
+    let gone = soon(supervisor.unlink(bed.blobs.clone())).await.expect("done");
+    assert_eq!((gone.files, gone.kept.len()), (0, 1));
+    assert_eq!(gone.kept[0].1.errno, Some(Errno::ACCESS.raw_os_error()));
+    assert!(secret.exists());
+    assert_eq!(supervisor.state().counts.started, 1, "by the same worker");
 }
 
 #[test]

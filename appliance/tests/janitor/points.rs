@@ -26,7 +26,7 @@ const POINTS: [(&str, &[&str]); 3] = [
 
 fn settings(bed: &Bed) -> Settings {
     Settings {
-        start_deadline: Duration::from_secs(3),
+        start_deadline: Duration::from_secs(6),
         ..bed.settings()
     }
 }
@@ -57,11 +57,7 @@ async fn struck(kind: &str, task: &str, point: &str) {
     assert_eq!(report.expect(&what).restarts, restarts, "{what}");
     assert_eq!(counts.not_started, u64::from(1 - restarts), "{what}");
     assert_eq!((counts.started, counts.killed), (2, hangs), "{what}");
-    assert_eq!(
-        (counts.died, counts.hung, counts.spared),
-        (1 - hangs, 0, 0),
-        "{what}"
-    );
+    assert_eq!((counts.died, counts.hung), (1 - hangs, 0), "{what}");
     soon(supervisor.stop()).await;
 }
 

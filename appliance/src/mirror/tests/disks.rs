@@ -7,7 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    time::Duration,
 };
+
+use parking_lot::{Condvar, Mutex};
 
 use rustix::io::Errno;
 
@@ -16,7 +19,7 @@ use super::{
     source::{CHUNK, Scripted},
 };
 use crate::{
-    cache::{Call, Disk, Faults},
+    cache::{Call, Disk, Faults, Presence},
     memory::Buffer,
     oci::{Reference, Tag},
 };
@@ -75,6 +78,74 @@ impl Faults for Refusing {
             return Err(self.reason.into());
         }
         Ok(())
+    }
+}
+
+/// Does not come back from making a file while it is held.
+#[derive(Default)]
+struct Hanging {
+    held: Mutex<bool>,
+    freed: Condvar,
+}
+
+/// While it is there, the disk hangs.
+struct Held(Arc<Hanging>);
+
+impl Held {
+    fn begin(hanging: &Arc<Hanging>) -> Self {
+        *hanging.held.lock() = true;
+        Self(hanging.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        *self.0.held.lock() = false;
+        self.0.freed.notify_all();
+    }
+}
+
+impl Faults for Hanging {
+    fn before(&self, call: Call, _: &Path) -> io::Result<()> {
+        let mut held = self.held.lock();
+        while *held && call == Call::Create {
+            self.freed.wait(&mut held);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_pull_waits_for_a_disk_that_hangs_at_making_a_file() {
+    let hanging = Arc::<Hanging>::default();
+    let disk = hanging.clone();
+    let bed = Bed::waiting(Duration::from_secs(2), vec![Scripted::new("one")], |options| {
+        options.disk = Disk::with_faults(disk);
+    })
+    .await;
+    let blobs = [content(20 * CHUNK, 31), content(20 * CHUNK, 32)];
+    let held = Held::begin(&hanging);
+    for bytes in &blobs {
+        let wanted = bed.source.hold(bytes.clone());
+        // Twice: the second finds that the first still has the digest.
+        for _ in 0..2 {
+            assert!(bed.pull(&wanted).await.as_deref() == Ok(&bytes[..]));
+        }
+    }
+    drop(held);
+    assert_eq!(bed.settled().await, 0, "the budget is whole");
+    for bytes in &blobs {
+        let stored = async {
+            while !matches!(
+                bed.mirror.cache().blob(&repository("a"), &digest(bytes)),
+                Ok(Presence::Here(_))
+            ) {
+                assert!(bed.pull(&digest(bytes)).await.as_deref() == Ok(&bytes[..]));
+                tokio::task::yield_now().await;
+            }
+        };
+        let stored = tokio::time::timeout(Duration::from_secs(20), stored).await;
+        assert!(stored.is_ok(), "it is stored when the disk comes back");
     }
 }
 
