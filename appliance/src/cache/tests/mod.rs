@@ -224,6 +224,10 @@ impl Faulty {
 
 impl Faults for Faulty {
     fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        // A rule may hold a call for as long as a test likes; nobody who asks for the room waits for that.
+        if call == Call::Space {
+            return Ok(());
+        }
         *self.calls.lock().entry(call).or_default() += 1;
         let fault = self.rule.lock().as_mut().and_then(|rule| rule(call, path));
         match fault {
