@@ -305,6 +305,10 @@ impl Faulty {
 
 impl Faults for Faulty {
     fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        // A rule may hold a call for as long as a test likes; nobody who asks for the room waits for that.
+        if call == Call::Space {
+            return Ok(());
+        }
         *self.calls.lock().entry(call).or_default() += 1;
         let is_held = |gate: &mut Gate| gate.0 == call && path.to_string_lossy().ends_with(gate.1);
         let gate = self.gate.lock().take_if(is_held);
