@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    admission::Admission,
+    admission::{Admission, Glance},
     disk::Disk,
     distrusted::Distrusted,
     error::{CacheError, Kind},
@@ -122,6 +122,12 @@ impl Inner {
 }
 
 impl Inner {
+    /// The filesystem's room; of one that does not say, nothing is known.
+    pub(super) fn glance(&self) -> Glance {
+        let space = || self.disk.space(&self.layout.dir).unwrap_or_default();
+        self.admission.glance(space)
+    }
+
     /// Says that there should be room, when there is little.
     pub(super) fn look_at_marks(&self, space: Space) {
         let Ok(sums) = self.index.sums() else { return };

@@ -22,11 +22,11 @@ use crate::{
 impl Inner {
     /// Whether content may go into the index. Refused above the stop mark, as a file would be.
     fn admit_inline(&self, digest: &Digest, size: u64) -> Result<(), CacheError> {
-        let space = self.disk.space(&self.layout.dir).unwrap_or_default();
+        let glance = self.glance();
         let admitted = self
             .admission
-            .admit_inline(digest, size, space, &self.index.sums()?);
-        self.look_at_marks(space);
+            .admit_inline(digest, size, &glance, &self.index.sums()?);
+        self.look_at_marks(glance.space);
         admitted
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`ticket`] | the right to fill one digest, and the room for it |
 //! | [`ledger`] | what was promised to all who have one, and what they leave |
+//! | [`glance`] | the filesystem's room, beside what is being written |
 //! | [`doom`] | digests whose files are about to be removed |
 //!
 //! Promises: what was promised to running fills counts as used, so that two fills are never admitted to the
@@ -12,6 +13,7 @@
 //! fill writes, or how.
 
 mod doom;
+mod glance;
 mod ledger;
 mod ticket;
 
@@ -40,7 +42,10 @@ use super::{
 };
 use ledger::{Leaves, Partials, Promise, Running};
 
+use glance::Moved;
+
 pub(super) use doom::Doom;
+pub(super) use glance::Glance;
 pub(super) use ticket::{FileNeed, Need, Ticket};
 
 /// The limits, and the promises that were made.
@@ -52,6 +57,8 @@ pub(super) struct Admission {
     partials: Mutex<Partials>,
     /// Whose files are about to be removed, and how many say so.
     doomed: Mutex<HashMap<Digest, u32>>,
+    /// What went from promises to the filesystem.
+    moved: Moved,
     /// The most that was refused for lack of room since somebody asked.
     wanted: AtomicU64,
 }
@@ -81,6 +88,7 @@ impl Admission {
             stop,
             partials: Mutex::default(),
             doomed: Mutex::default(),
+            moved: Moved::default(),
             wanted: AtomicU64::new(0),
         })
     }
@@ -196,13 +204,14 @@ impl Admission {
         &self,
         digest: &Digest,
         size: u64,
-        space: Space,
+        glance: &Glance,
         sums: &Sums,
     ) -> Result<(), CacheError> {
         let promised = self.sum();
+        let (space, (missed, _)) = (glance.space, self.since(glance));
         let passes = |used: u64, limit: u64| limit > 0 && (used + size) as f64 > limit as f64 * self.stop;
         let own = sums.file_bytes + sums.inline_bytes + promised.whole;
-        let disk = space.bytes.saturating_sub(space.free_bytes) + promised.left + overhead(space);
+        let disk = space.bytes.saturating_sub(space.free_bytes) + promised.left + missed + overhead(space);
         for (used, limit, what) in [
             (own, self.max_bytes.unwrap_or(0), "cache.max_bytes"),
             (disk, space.bytes, "the filesystem"),

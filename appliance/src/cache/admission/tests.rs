@@ -28,19 +28,39 @@ fn ticket(admission: &Arc<Admission>, name: u8) -> Ticket {
 fn what_is_promised_is_used() {
     let admission = Admission::new(None, None, 0.98);
     let first = ticket(&admission, 1);
-    first.admit(need(600), SPACE, &Sums::default()).expect("room");
+    first
+        .admit(need(600), &admission.glance(|| SPACE), &Sums::default())
+        .expect("room");
     let second = ticket(&admission, 2);
-    let refused = second.admit(need(300), SPACE, &Sums::default());
+    let refused = second.admit(need(300), &admission.glance(|| SPACE), &Sums::default());
     assert_eq!(refused.expect_err("promised").kind(), Kind::Full(Resource::Bytes));
     first.written(500, 500);
     let later = Space {
         free_bytes: 400,
         ..SPACE
     };
-    second.admit(need(270), later, &Sums::default()).expect("room");
+    second
+        .admit(need(270), &admission.glance(|| later), &Sums::default())
+        .expect("room");
     drop(second);
     drop(first);
     assert_eq!(admission.running(), 0);
+}
+
+#[test]
+fn what_is_written_while_the_filesystem_is_asked_is_not_missed() {
+    let admission = Admission::new(None, None, 0.98);
+    let first = ticket(&admission, 1);
+    first
+        .admit(need(600), &admission.glance(|| SPACE), &Sums::default())
+        .expect("room");
+    let second = ticket(&admission, 2);
+    let glance = admission.glance(|| SPACE);
+    // The glance does not show it, and it is not promised any more.
+    first.created();
+    first.written(600, 600);
+    let refused = second.admit(need(300), &glance, &Sums::default());
+    assert_eq!(refused.expect_err("written").kind(), Kind::Full(Resource::Bytes));
 }
 
 #[test]
@@ -51,14 +71,15 @@ fn inodes_are_a_limit_only_where_there_is_one() {
         ..SPACE
     };
     let one = ticket(&admission, 1);
-    let refused = one.admit(need(1), none_left, &Sums::default());
+    let refused = one.admit(need(1), &admission.glance(|| none_left), &Sums::default());
     assert_eq!(refused.expect_err("none").kind(), Kind::Full(Resource::Inodes));
     let unlimited = Space {
         inodes: 0,
         free_inodes: 0,
         ..SPACE
     };
-    one.admit(need(1), unlimited, &Sums::default()).expect("no limit");
+    one.admit(need(1), &admission.glance(|| unlimited), &Sums::default())
+        .expect("no limit");
 }
 
 #[test]
@@ -70,10 +91,11 @@ fn the_caches_own_limits_hold() {
         ..Sums::default()
     };
     let one = ticket(&admission, 1);
-    let refused = one.admit(need(50), SPACE, &sums);
+    let refused = one.admit(need(50), &admission.glance(|| SPACE), &sums);
     assert_eq!(refused.expect_err("bytes").kind(), Kind::Full(Resource::Bytes));
-    one.admit(need(10), SPACE, &sums).expect("room");
-    let refused = ticket(&admission, 2).admit(need(10), SPACE, &sums);
+    one.admit(need(10), &admission.glance(|| SPACE), &sums)
+        .expect("room");
+    let refused = ticket(&admission, 2).admit(need(10), &admission.glance(|| SPACE), &sums);
     assert_eq!(refused.expect_err("files").kind(), Kind::Full(Resource::Inodes));
 }
 
@@ -107,7 +129,8 @@ fn one_ticket_per_digest() {
 fn what_a_fill_left_is_used_until_it_is_gone_or_goes_on() {
     let admission = Admission::new(Some(100), Some(1), 1.0);
     let one = ticket(&admission, 1);
-    one.admit(need(90), SPACE, &Sums::default()).expect("room");
+    one.admit(need(90), &admission.glance(|| SPACE), &Sums::default())
+        .expect("room");
     let leftover = Leftover {
         bytes: 40,
         since: crate::clock::Timestamp(1),
@@ -118,9 +141,9 @@ fn what_a_fill_left_is_used_until_it_is_gone_or_goes_on() {
     drop(one);
     assert_eq!(admission.promised(), Amount::new(40, 1));
     let other = ticket(&admission, 2);
-    let refused = other.admit(need(70), SPACE, &Sums::default());
+    let refused = other.admit(need(70), &admission.glance(|| SPACE), &Sums::default());
     assert_eq!(refused.expect_err("bytes").kind(), Kind::Full(Resource::Bytes));
-    let refused = other.admit(need(60), SPACE, &Sums::default());
+    let refused = other.admit(need(60), &admission.glance(|| SPACE), &Sums::default());
     assert_eq!(refused.expect_err("files").kind(), Kind::Full(Resource::Inodes));
     // It goes on, and counts once.
     let again = ticket(&admission, 1);
@@ -130,7 +153,9 @@ fn what_a_fill_left_is_used_until_it_is_gone_or_goes_on() {
         have: 40,
         file: FileNeed::Exists,
     };
-    again.admit(all, SPACE, &Sums::default()).expect("its own room");
+    again
+        .admit(all, &admission.glance(|| SPACE), &Sums::default())
+        .expect("its own room");
     assert_eq!(admission.promised(), Amount::new(100, 1));
     drop(again);
     // Nobody said what became of it.

@@ -7,9 +7,9 @@ use super::{
         error::{CacheError, Kind, Resource},
         index::Sums,
         leftovers::Leftover,
-        space::Space,
     },
     Admission, extra_files,
+    glance::Glance,
     ledger::{Leaves, Partials, Promise},
     overhead,
 };
@@ -40,16 +40,16 @@ pub(in crate::cache) struct Ticket {
 }
 
 impl Ticket {
-    /// Promises the room, or refuses: then it is remembered how much room was missed. `space` is the filesystem's now, `sums` what the index counts.
-    pub(in crate::cache) fn admit(&self, need: Need, space: Space, sums: &Sums) -> Result<(), CacheError> {
-        let admitted = self.try_admit(need, space, sums);
+    /// Promises the room, or refuses: then it is remembered how much room was missed. `sums` is what the index counts.
+    pub(in crate::cache) fn admit(&self, need: Need, glance: &Glance, sums: &Sums) -> Result<(), CacheError> {
+        let admitted = self.try_admit(need, glance, sums);
         if admitted.is_err() {
             self.admission.wanted.fetch_max(need.whole, Relaxed);
         }
         admitted
     }
 
-    fn try_admit(&self, need: Need, space: Space, sums: &Sums) -> Result<(), CacheError> {
+    fn try_admit(&self, need: Need, glance: &Glance, sums: &Sums) -> Result<(), CacheError> {
         let it = &self.admission;
         let mut partials = it.partials.lock();
         let Some(running) = partials.running.get_mut(&self.digest) else {
@@ -58,6 +58,7 @@ impl Ticket {
         // What lay there before is a part of what it needs.
         running.promise = Promise::default();
         let promised = partials.sum();
+        let (space, (missed, missed_files)) = (glance.space, it.since(glance));
         let left = need.whole.saturating_sub(need.have);
         let files_left = u64::from(need.file == FileNeed::Create);
         let full = |resource, what: &str, used: u64, wanted: u64, limit: u64| {
@@ -90,7 +91,8 @@ impl Ticket {
         }
         // A filesystem of no size is one that does not say (some network and FUSE ones).
         if space.bytes > 0 {
-            let used = space.bytes.saturating_sub(space.free_bytes) + promised.left + overhead(space);
+            let used =
+                space.bytes.saturating_sub(space.free_bytes) + promised.left + missed + overhead(space);
             if passes(used, left, space.bytes) {
                 return Err(full(
                     Resource::Bytes,
@@ -102,8 +104,10 @@ impl Ticket {
             }
         }
         if space.inodes > 0 {
-            let used =
-                space.inodes.saturating_sub(space.free_inodes) + promised.files_left + extra_files(space);
+            let used = space.inodes.saturating_sub(space.free_inodes)
+                + promised.files_left
+                + missed_files
+                + extra_files(space);
             if files_left > 0 && passes(used, files_left, space.inodes) {
                 return Err(full(
                     Resource::Inodes,
@@ -134,11 +138,13 @@ impl Ticket {
 
     /// The file is there: the filesystem counts its inode now.
     pub(in crate::cache) fn created(&self) {
+        self.admission.moved.created();
         self.change(|promise| promise.files_left = 0);
     }
 
     /// The file is so long now, of which `more` bytes are new: the filesystem counts them from now on.
     pub(in crate::cache) fn written(&self, more: u64, length: u64) {
+        self.admission.moved.written(more);
         self.change(|promise| {
             promise.left = promise.left.saturating_sub(more);
             promise.whole = promise.whole.max(length);

@@ -131,10 +131,10 @@ impl Fill {
                 None => FileNeed::Create,
             },
         };
-        let space = inner.disk.space(&inner.layout.dir).unwrap_or_default();
         inner.settle_leftovers();
-        let admitted = ticket.admit(need, space, &inner.index.sums()?);
-        inner.look_at_marks(space);
+        let glance = inner.glance();
+        let admitted = ticket.admit(need, &glance, &inner.index.sums()?);
+        inner.look_at_marks(glance.space);
         admitted?;
         let file = inner.disk.create_content(&path).map_err(failed)?;
         ticket.created();
