@@ -63,10 +63,11 @@ pub(super) struct Admission {
     wanted: AtomicU64,
 }
 
-/// What comes with content and is not it: the index's growth, which comes in steps, and the filesystem's own
-/// blocks. In bytes.
+/// What comes with content and is not it: the index's growth, which comes in steps, small blobs that go into it, and
+/// the filesystem's own blocks. In bytes: a hundredth of the filesystem, of a small one a fiftieth.
 fn overhead(space: Space) -> u64 {
-    (space.bytes / 100).min(64 << 20)
+    let least = (space.bytes / 50).min(512 << 10);
+    (space.bytes / 100).min(64 << 20).max(least)
 }
 
 /// Files that come with content and are not it: the log of uses while it is written anew, the history; and the

@@ -8,7 +8,7 @@ use crate::janitor::job::Task;
 
 /// Where something can go wrong, besides system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(debug_assertions), expect(dead_code, reason = "nothing goes wrong there"))]
+#[cfg_attr(not(debug_assertions), allow(dead_code, reason = "nothing goes wrong there"))]
 pub(super) enum Point {
     /// At the beginning of a step.
     Step(Task),
