@@ -40,7 +40,7 @@ fn what_is_promised_is_used() {
         ..SPACE
     };
     second
-        .admit(need(270), &admission.glance(|| later), &Sums::default())
+        .admit(need(250), &admission.glance(|| later), &Sums::default())
         .expect("room");
     drop(second);
     drop(first);
