@@ -107,6 +107,10 @@ impl Hands for Idle {
         assert!(files.is_empty(), "all of it is inline");
         async { Ok(Removed::default()) }.boxed()
     }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove(files)
+    }
 }
 
 fn settings(data: &Path, clock: &Clock, low: f64, in_window: Arc<AtomicBool>) -> Settings {
@@ -118,7 +122,7 @@ fn settings(data: &Path, clock: &Clock, low: f64, in_window: Arc<AtomicBool>) ->
         grace: Duration::from_secs(60),
         clock: clock.clone(),
         pinned: Arc::new(Vec::new),
-        cost: |_| Cost::ORDINARY,
+        costs: Arc::new(|| Arc::new(|_| Cost::ORDINARY)),
         window: Arc::new(move || in_window.load(Relaxed)),
         gone: Arc::new(|| {}),
         short: Arc::new(|| {}),

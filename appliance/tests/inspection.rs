@@ -18,7 +18,7 @@ use larder::{
     collector::{Hands, Removed, Unable},
     inspection::{Depth, Ending, Fault, Inspector, Record, Settings, Walker, What},
     janitor::{
-        Job, JobError, Pace, Program, Report, Settings as JanitorSettings, Starts, Step, Supervisor,
+        Folder, Job, JobError, Pace, Program, Report, Settings as JanitorSettings, Starts, Step, Supervisor,
         SupervisorState, Walk,
     },
     memory::Buffer,
@@ -43,8 +43,18 @@ struct Worker(Supervisor);
 
 impl Hands for Worker {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Blobs, files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Fills, files)
+    }
+}
+
+impl Worker {
+    fn remove_from(&self, folder: Folder, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
-            let unlinked = self.0.unlink(files).await.map_err(|error| Unable {
+            let unlinked = self.0.unlink_in(folder, files).await.map_err(|error| Unable {
                 why: error.to_string(),
                 retry_at: error.retry_at(),
             })?;
@@ -132,7 +142,6 @@ impl Bed {
         let cache = Cache::open(Options::new(dir.path()), clock.clone())
             .await
             .expect("opened");
-        cache.recover().await;
         let supervisor = Supervisor::new(
             Starts {
                 process: Arc::new(Program::at(env!("CARGO_BIN_EXE_larder"))),
@@ -171,6 +180,9 @@ impl Bed {
         });
         let (inspector, _task) =
             Inspector::start(cache.clone(), walker, Arc::new(Worker(supervisor)), settings);
+        // A recovery goes before it.
+        soon(inspector.inspect(Depth::Scan)).await.expect("answered");
+        assert!(cache.is_settled());
         Self {
             cache,
             inspector,

@@ -1,3 +1,4 @@
 //! `kill -9` at any moment, and the power of what was written before.
 
 mod kill;
+mod rebuild;

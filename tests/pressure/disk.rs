@@ -3,7 +3,7 @@
 use tests::{
     disk::Disk,
     images::Blob,
-    larder::Larder,
+    larder::{self, Larder},
     stage::{REPOSITORY, Stage, image, quick},
     upstream::{Settings, Upstream},
     wait,
@@ -134,6 +134,51 @@ async fn without_inodes_pulls_go_on() {
         (answer.headers.text("x-larder-cache") == "hit").then_some(())
     });
     stored.await;
+}
+
+#[tokio::test]
+async fn without_inodes_what_it_does_on_its_own_is_still_written_down() {
+    let disk = Disk::ext4(64 * MIB, 128);
+    let mut stage = stage_on(&disk).await;
+    let cached = stage.image(1, 300_000);
+    stage.cache(&cached).await;
+    let data = stage.larder.data().to_owned();
+    let ballast = || {
+        (0..8)
+            .filter(|n| data.join(format!("ballast-{n}")).exists())
+            .count()
+    };
+    assert_eq!(ballast(), 4);
+    disk.use_up_inodes();
+    assert_eq!(disk.room().inodes, 0);
+    for command in ["collect", "inspect"] {
+        let url = stage.larder.url();
+        let ran = tokio::task::spawn_blocking(move || {
+            std::process::Command::new(larder::binary())
+                .args(["--server", &url, command])
+                .output()
+        });
+        // What fills the disk is not the cache's: the collection can say so and no more.
+        let output = ran.await.expect("no panic").expect("larder runs");
+        assert!(command == "collect" || output.status.success(), "{output:?}");
+    }
+    for name in ["collections.log", "inspection.json"] {
+        let written = wait::until("it to be written down", wait::PATIENCE, async || {
+            data.join(name).exists().then_some(())
+        });
+        written.await;
+    }
+    // An orderly end writes what was used, and takes the socket away; the start makes it again.
+    stage.larder.stop().await;
+    assert!(data.join("uses.log").exists());
+    stage.larder.resume().await;
+    assert!(data.join("larder.sock").exists());
+    assert_eq!(stage.pull().await.as_deref(), Ok(cached.digest()));
+    disk.give_back_inodes();
+    let made_again = wait::until("the ballast to be made again", 2 * wait::PATIENCE, async || {
+        (ballast() == 4).then_some(())
+    });
+    made_again.await;
 }
 
 #[tokio::test]

@@ -2,4 +2,6 @@
 
 mod disk;
 mod eviction;
+mod hands;
 mod memory;
+mod site;

@@ -49,6 +49,25 @@ impl Disk {
         this
     }
 
+    /// btrfs in a file, of so many bytes. `None`: the kernel or the tools do not have it.
+    pub fn btrfs(bytes: u64) -> Option<Self> {
+        let this = Self::prepare();
+        let image = this.folder.path().join("disk.img");
+        let file = fs::File::create(&image).unwrap_or_else(|e| panic!("create {}: {e}", image.display()));
+        file.set_len(bytes).expect("a sparse file of the disk's size");
+        // Data and metadata in the same blocks: otherwise the smallest is larger than any test needs.
+        let made = Command::new("mkfs.btrfs")
+            .args(["-q", "--mixed"])
+            .arg(&image)
+            .status();
+        let mounted = Command::new("mount")
+            .args(["-t", "btrfs", "-o", "loop"])
+            .args([&image, &this.mount])
+            .output();
+        let done = made.is_ok_and(|status| status.success()) && mounted.is_ok_and(|it| it.status.success());
+        done.then_some(this)
+    }
+
     pub fn path(&self) -> &Path {
         &self.mount
     }
@@ -60,6 +79,12 @@ impl Disk {
             bytes: stat.f_bavail * stat.f_frsize,
             inodes: stat.f_favail,
         }
+    }
+
+    /// How many files it says that it can hold; zero where it does not count them.
+    pub fn files(&self) -> u64 {
+        let stat = rustix::fs::statvfs(&self.mount).expect("a mounted disk has figures");
+        stat.f_files
     }
 
     /// Makes files until no inode is left.

@@ -26,6 +26,7 @@ pub struct ImageEntry {
     pub pinned: bool,
     /// Whether it can be pulled with the WAN unplugged, for at least one platform.
     pub complete: bool,
+    /// Or since it was fetched, if nobody has pulled it since; not known after its memory was lost.
     #[serde(default)]
     pub last_pulled_seconds_ago: Option<u64>,
 }

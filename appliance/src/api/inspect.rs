@@ -38,9 +38,9 @@ pub struct Inspections {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Inspection {
-    /// `scan` or `scrub`.
+    /// `recovery`, `scan` or `scrub`.
     pub what: String,
-    /// `schedule` or `asked`.
+    /// `schedule`, `asked`, `start` or `loss`.
     pub why: String,
     /// How long ago it began; nothing when the clock was wrong then.
     pub seconds_ago: Option<u64>,
@@ -48,6 +48,9 @@ pub struct Inspection {
     pub took_milliseconds: u64,
     pub files: u64,
     pub bytes_read: u64,
+    /// Files that nobody listed, that were whole and are listed now: shown to who had filled them, and hidden.
+    pub shown: u64,
+    pub hidden: u64,
     /// Files that nobody listed and that were removed, and their bytes.
     pub orphans: u64,
     pub orphan_bytes: u64,

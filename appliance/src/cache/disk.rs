@@ -17,10 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{
-    boot::BootId,
-    error::{Kind, Resource, kind_of},
-};
+use super::{ballast::Ballast, boot::BootId, space::Space};
 
 /// What is about to be done to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +38,8 @@ pub enum Call {
     Rename,
     Unlink,
     List,
+    /// Asking how much room there is.
+    Space,
 }
 
 /// Faults to put before system calls. What is not overridden is as on a sound disk.
@@ -62,17 +61,6 @@ pub trait Faults: Send + Sync {
     }
 }
 
-/// A filesystem's room. Bytes and inodes; `inodes == 0` means that the filesystem has no inode limit
-/// (btrfs and others report it so), not that none are left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Space {
-    /// What an unprivileged process could use of it in all: used plus free, without root's reserve.
-    pub bytes: u64,
-    pub free_bytes: u64,
-    pub inodes: u64,
-    pub free_inodes: u64,
-}
-
 /// Whether an allocation makes the file longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -85,7 +73,8 @@ pub(super) enum Extent {
 /// The disk. Clones are the same disk.
 #[derive(Clone, Default)]
 pub struct Disk {
-    faults: Option<Arc<dyn Faults>>,
+    pub(super) faults: Option<Arc<dyn Faults>>,
+    pub(super) ballast: Option<Arc<Ballast>>,
 }
 
 impl Disk {
@@ -96,10 +85,13 @@ impl Disk {
 
     /// A disk that fails as told.
     pub fn with_faults(faults: Arc<dyn Faults>) -> Self {
-        Self { faults: Some(faults) }
+        Self {
+            faults: Some(faults),
+            ballast: None,
+        }
     }
 
-    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+    pub(super) fn before(&self, call: Call, path: &Path) -> io::Result<()> {
         self.faults
             .as_ref()
             .map_or(Ok(()), |faults| faults.before(call, path))
@@ -109,13 +101,19 @@ impl Disk {
         if path.is_dir() {
             return Ok(());
         }
-        self.before(Call::CreateFolder, path)?;
-        fs::create_dir_all(path)
+        self.backed(path, || {
+            self.before(Call::CreateFolder, path)?;
+            fs::create_dir_all(path)
+        })
     }
 
     pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
         self.before(Call::Open, path)?;
-        File::open(path)
+        // A pipe in the place of a file would keep whoever opens it waiting.
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(path)
     }
 
     /// For reading past the page cache. Fails where the filesystem cannot do that.
@@ -133,8 +131,14 @@ impl Disk {
         fs::symlink_metadata(path)
     }
 
-    /// For reading and writing; created if missing, never truncated.
+    /// For reading and writing; created if missing, never truncated. One of the house's own files: it can have an inode
+    /// of the ballast.
     pub(super) fn create(&self, path: &Path) -> io::Result<File> {
+        self.backed(path, || self.create_content(path))
+    }
+
+    /// The same for content, which passes through where there is no room for it.
+    pub(super) fn create_content(&self, path: &Path) -> io::Result<File> {
         self.before(Call::Create, path)?;
         OpenOptions::new()
             .read(true)
@@ -218,28 +222,32 @@ impl Disk {
         }
     }
 
-    pub(super) fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
+    pub(crate) fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
         self.before(Call::Sync, path)?;
         file.sync_data()
     }
 
-    pub(super) fn sync_folder(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn sync_folder(&self, path: &Path) -> io::Result<()> {
         self.before(Call::SyncFolder, path)?;
         File::open(path)?.sync_all()
     }
 
     pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.before(Call::Rename, from)?;
-        fs::rename(from, to)
+        fs::rename(from, to)?;
+        self.settled(from);
+        Ok(())
     }
 
     /// Removes a file; that it was not there is no error.
     pub(crate) fn unlink(&self, path: &Path) -> io::Result<()> {
         self.before(Call::Unlink, path)?;
         match fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
         }
+        self.settled(path);
+        Ok(())
     }
 
     pub(crate) fn list(&self, path: &Path) -> io::Result<fs::ReadDir> {
@@ -252,37 +260,9 @@ impl Disk {
         Ok(rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?)
     }
 
-    pub(super) fn space(&self, path: &Path) -> io::Result<Space> {
-        let stat = rustix::fs::statvfs(path)?;
-        let block = stat.f_frsize.max(1);
-        let used = stat.f_blocks.saturating_sub(stat.f_bfree);
-        let real = Space {
-            bytes: used.saturating_add(stat.f_bavail).saturating_mul(block),
-            free_bytes: stat.f_bavail.saturating_mul(block),
-            inodes: stat.f_files,
-            free_inodes: stat.f_favail,
-        };
-        Ok(self.faults.as_ref().map_or(real, |faults| faults.space(real)))
-    }
-
     pub(super) fn boot(&self) -> BootId {
         let real = BootId::current();
         self.faults.as_ref().map_or(real, |faults| faults.boot(real))
-    }
-
-    /// What follows from an error at creating a file in `folder`: the kernel says `ENOSPC` for bytes and
-    /// for inodes alike.
-    pub(super) fn lacking(&self, error: &io::Error, folder: &Path) -> Kind {
-        match kind_of(error) {
-            Kind::Full(_)
-                if self
-                    .space(folder)
-                    .is_ok_and(|space| space.inodes > 0 && space.free_inodes == 0) =>
-            {
-                Kind::Full(Resource::Inodes)
-            }
-            other => other,
-        }
     }
 }
 

@@ -17,15 +17,31 @@ pub(super) enum Opened {
     Lost {
         found: Option<u64>,
     },
+    /// It is no plain file: a folder, a pipe. What its length in bytes is said to be.
+    Strange {
+        found: u64,
+    },
 }
 
 pub(super) fn open(disk: &Disk, layout: &Layout, digest: &Digest, size: u64) -> io::Result<Opened> {
     let file = match disk.open(&layout.blob(digest)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::Lost { found: None }),
-        Err(error) => return Err(error),
+        Err(error) => {
+            // A socket cannot even be opened.
+            let strange = disk.stat(&layout.blob(digest)).ok();
+            let strange = strange.filter(|it| !it.is_file() && !it.is_symlink());
+            return match strange {
+                Some(it) => Ok(Opened::Strange { found: it.len() }),
+                None => Err(error),
+            };
+        }
     };
-    let found = file.metadata()?.len();
+    let metadata = file.metadata()?;
+    let found = metadata.len();
+    if !metadata.is_file() {
+        return Ok(Opened::Strange { found });
+    }
     if found != size {
         return Ok(Opened::Lost { found: Some(found) });
     }

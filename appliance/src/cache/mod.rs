@@ -2,18 +2,20 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`cache`] | the cache as the mirror sees it |
+//! | [`cache`], [`lookup`], [`store`] | the cache as the mirror sees it: itself, what is here, what comes and goes |
 //! | [`content`], [`options`], [`stats`], [`error`] | what goes in and comes out |
 //! | [`index`] | what is here and who may see it, in redb, with inline content |
 //! | [`files`] | opening whole blobs |
 //! | [`fill`], [`syncing`], [`publish`] | a blob on its way in: written and hashed, synced, listed |
 //! | [`admission`] | room, and one fill per digest |
 //! | [`compaction`] | a smaller index, when it is worth it |
-//! | [`recovery`] | files and index after a crash |
-//! | [`inspection`] | files and index while it is in use |
+//! | [`inspection`], [`comparison`], [`distrusted`] | files and index side by side |
+//! | [`leftovers`], [`abandoned`] | partials that nobody fills: counted, and let go |
+//! | [`recovery`] | listing what a crash or a lost index has left |
 //! | [`uses`] | what was used when, and is in use |
 //! | [`pressure`], [`census`], [`eviction`], [`collection`] | how full it is, what is here, what goes first, and its going |
-//! | [`layout`], [`lock`], [`boot`], [`disk`] | paths, one process, which boot, system calls |
+//! | [`layout`], [`lock`], [`boot`], [`disk`], [`space`] | paths, one process, which boot, system calls, room |
+//! | [`ballast`], [`small_file`] | inodes for the house's own files when there are none, and such files |
 //!
 //! # Invariants
 //! 1. A row is written after its file is durable, and removed before its file is: what is listed is whole. A
@@ -28,15 +30,19 @@
 //!
 //! Must not know: HTTP, upstreams, what is worth keeping.
 
+mod abandoned;
 mod admission;
+mod ballast;
 mod boot;
 #[expect(clippy::module_inception, reason = "the room is named after what it holds")]
 mod cache;
 mod census;
 mod collection;
 mod compaction;
+mod comparison;
 mod content;
 mod disk;
+mod distrusted;
 mod error;
 pub mod eviction;
 mod files;
@@ -44,12 +50,17 @@ mod fill;
 mod index;
 mod inspection;
 mod layout;
+mod leftovers;
 mod lock;
+mod lookup;
 mod options;
 mod pressure;
 mod publish;
 mod recovery;
+mod small_file;
+mod space;
 mod stats;
+mod store;
 mod syncing;
 mod uses;
 
@@ -58,21 +69,23 @@ mod tests;
 
 pub use boot::BootId;
 pub use cache::Cache;
-pub use census::Terms;
-pub use collection::{Collection, Condemned, Taken};
+pub use census::{Costs, Terms};
+pub use collection::{Collection, Condemned, Remains, Taken};
 pub use compaction::{CompactWhen, Occupancy};
 pub use content::{
     BlobFile, Content, ImageRow, Mismatch, Presence, ReferrersRecord, TagRecord, Unfinished, VerifiedBytes,
 };
-pub use disk::{Call, Disk, Faults, Space};
+pub use disk::{Call, Disk, Faults};
 pub use error::{CacheError, Kind, Resource};
 pub use fill::Fill;
 pub use index::{Compacted, Counters, State};
-pub use inspection::{Ages, Differences, Partials, Seen, Stretch};
+pub use inspection::{Ages, Differences, Purpose, Seen, Stretch};
 pub(crate) use layout::Layout;
 pub use options::Options;
 pub use pressure::{Level, Pressure};
 pub use publish::VerifiedFill;
-pub use recovery::Recovery;
+pub use recovery::{Adopted, Era, Examined, Stamp};
+pub use small_file::SmallFile;
+pub use space::Space;
 pub use stats::CacheStats;
 pub use uses::Lease;

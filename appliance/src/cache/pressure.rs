@@ -1,15 +1,19 @@
 //! How full the cache is: of bytes and of inodes, by its own limits and by its filesystem's.
 //!
 //! Promises: a resource without a limit is never short; what is asked to be freed is enough for the resource
-//! that is shortest. Must not know: what is here.
+//! that is shortest, or all that the cache gives for the sake of a disk that others fill ([`FLOOR`]). Must not know: what is here.
 
 use std::fmt;
 
 use super::{
-    disk::Space,
     eviction::{Amount, Capacity},
     index::Sums,
+    space::Space,
 };
+
+/// What the cache keeps of a disk that others fill, as a part of all of it. Giving way further would empty the cache and
+/// leave the disk full all the same, a little later: the hottest tenth answers most requests, also without the WAN.
+const FLOOR: f64 = 0.1;
 
 /// One resource against one limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,11 +90,25 @@ impl Pressure {
             .fold(0.0, f64::max)
     }
 
-    /// What has to go until nothing is above a part of its limit.
-    pub fn above(&self, part: f64) -> Amount {
+    /// What has to go until nothing is above a part of its limit: of the cache's own limits all of that, of the
+    /// filesystem's as much as lies above the floor.
+    pub fn to_give(&self, part: f64) -> Amount {
+        let give = |own: Level, disk: Level| {
+            let floor = (disk.limit as f64 * FLOOR) as u64;
+            own.above(part)
+                .max(disk.above(part).min(own.used.saturating_sub(floor)))
+        };
         Amount::new(
-            self.own_bytes.above(part).max(self.disk_bytes.above(part)),
-            self.own_inodes.above(part).max(self.disk_inodes.above(part)),
+            give(self.own_bytes, self.disk_bytes),
+            give(self.own_inodes, self.disk_inodes),
+        )
+    }
+
+    /// What others hold of the filesystem, the index and what else is the house's own among it.
+    pub fn others(&self) -> Amount {
+        Amount::new(
+            self.disk_bytes.used.saturating_sub(self.own_bytes.used),
+            self.disk_inodes.used.saturating_sub(self.own_inodes.used),
         )
     }
 
@@ -170,15 +188,41 @@ mod tests {
         };
         let pressure = Pressure::of(SPACE, &sums, Amount::NOTHING, Some(400), Some(10));
         assert_eq!(pressure.worst(), 0.98);
-        assert_eq!(pressure.above(0.5), Amount::new(400, 24));
+        assert_eq!(
+            pressure.to_give(0.5),
+            Amount::new(200, 4),
+            "down to a tenth of the disk"
+        );
         assert_eq!(pressure.capacity(), Capacity(Amount::new(400, 10)));
-        assert_eq!(pressure.above(1.0), Amount::NOTHING);
+        assert_eq!(pressure.to_give(1.0), Amount::NOTHING);
+        assert_eq!(
+            pressure.to_give(0.25),
+            Amount::new(200, 7),
+            "its own limit knows no floor"
+        );
+    }
+
+    #[test]
+    fn what_others_fill_empties_no_cache() {
+        let sums = |file_bytes, files| Sums {
+            file_bytes,
+            files,
+            ..Sums::default()
+        };
+        let give = |sums| Pressure::of(SPACE, &sums, Amount::NOTHING, None, None).to_give(0.88);
+        assert_eq!(
+            give(sums(900, 49)),
+            Amount::new(20, 5),
+            "all of it is the cache's"
+        );
+        assert_eq!(give(sums(110, 7)), Amount::new(10, 2));
+        assert_eq!(give(sums(90, 5)), Amount::NOTHING);
     }
 
     #[test]
     fn without_limits_nothing_is_short() {
         let pressure = Pressure::of(Space::default(), &Sums::default(), Amount::new(10, 1), None, None);
-        assert_eq!((pressure.worst(), pressure.above(0.0)), (0.0, Amount::NOTHING));
+        assert_eq!((pressure.worst(), pressure.to_give(0.0)), (0.0, Amount::NOTHING));
         assert_eq!(pressure.to_string(), "");
     }
 
@@ -189,7 +233,12 @@ mod tests {
             free_inodes: 0,
             ..SPACE
         };
-        let pressure = Pressure::of(unlimited, &Sums::default(), Amount::NOTHING, None, None);
-        assert_eq!(pressure.above(0.5), Amount::new(400, 0));
+        let sums = Sums {
+            file_bytes: 900,
+            files: 9,
+            ..Sums::default()
+        };
+        let pressure = Pressure::of(unlimited, &sums, Amount::NOTHING, None, None);
+        assert_eq!(pressure.to_give(0.5), Amount::new(400, 0));
     }
 }

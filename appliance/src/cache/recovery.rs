@@ -1,357 +1,235 @@
-//! Bringing files and index together after a crash, a power cut or somebody's hands.
+//! Listing what nobody lists and turned out to be whole: what a crash, a power cut or the loss of the index has left.
 //!
-//! Runs once after opening, in the background, on a thread that may block, while the cache serves.
+//! Who finds the files and reads them is elsewhere, and says by a [`Stamp`] which file it was that was read.
 //!
-//! | found | done |
+//! | a file without a row | done |
 //! |---|---|
-//! | a file under `blobs/` without a row, with a fill's row (a crash within publishing) | hashed, then listed and shown to the fill's repository |
-//! | the same without a fill's row (the index was lost, or an eviction was cut) | hashed, then listed as hidden: the digest proves the content, nothing proves who may see it; the WAN is saved, as the upstream is only asked whether it has it |
-//! | a file that does not hash to its name | removed |
-//! | a row whose file is missing or of another length | both removed |
-//! | a fill's row without a file, or of a blob that is listed | removed, with its partial |
-//! | a partial without a row; a name that is no digest's under `fill/` | removed |
-//! | a file that an inspection could not read | left alone: reading it can take for ever |
-//! | anything else | left alone and reported |
+//! | whole and synced, with a fill's row (a crash within publishing) | listed, and shown to the fill's repository |
+//! | the same without a fill's row (the index was lost, or an eviction was cut) | listed as hidden: the digest proves the content, nothing proves who may see it; the WAN is saved, as the upstream is only asked whether it has it |
+//! | not what its name says | condemned: its caller removes it |
+//! | no longer the file that was read | told, to be read again |
+//! | being filled or removed, or one that cannot be read | left alone |
 //!
-//! Promises: a blob that is being filled or published is left alone; an index in memory, which knows
-//! nothing, is no reason to remove anything. Must not know: what is worth keeping.
+//! Promises: what is listed is what was read; nobody fills a digest while its file is being listed; an index in
+//! memory, which knows nothing, is no reason to remove anything. Must not know: who reads the files, when.
 
-use std::{fs::Metadata, path::Path, sync::atomic::Ordering::SeqCst};
-
-use crate::{
-    oci::{Digest, Hasher, Repository},
-    source::chain,
+use std::{
+    fs::Metadata,
+    io,
+    os::unix::fs::MetadataExt as _,
+    sync::{Arc, atomic::Ordering::SeqCst},
 };
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::oci::Digest;
 
 use super::{
-    cache::Inner,
-    error::CacheError,
-    index::{Command, Place},
-    layout::SET_ASIDE,
+    cache::{Cache, Inner},
+    collection::Condemned,
+    error::{CacheError, Kind},
+    index::{Command, Done, Standing},
+    inspection::blocking,
 };
 
-/// What the rest of the house keeps beside the cache: the commands' socket, the certificate, what was collected and
-/// inspected.
-const HOUSEMATES: [&str; 5] = [
-    "larder.sock",
-    "tls",
-    "collections.log",
-    "collections.new",
-    "inspection.json",
-];
-/// Changes sent to the writer at once: one transaction for all of them.
-const BATCH: usize = 64;
-/// The most names of unknown files that are reported.
-const NAMES: usize = 20;
-/// How much is read at once, in bytes.
-const CHUNK: usize = 256 << 10;
+const OPERATION: &str = "adopt the blob";
+/// Files listed at once: as many as the writer takes into one transaction.
+const BATCH: usize = 256;
 
-/// What was found and done.
+/// Which file it is, and in which state: what is written, replaced or moved has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    inode: u64,
+    /// In bytes.
+    size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// The same. Some filesystems have only the other one.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    pub fn of(file: &Metadata) -> Self {
+        Self {
+            inode: file.ino(),
+            size: file.len(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+
+    /// In bytes.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// A file under `blobs/` that was read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Examined {
+    pub digest: Digest,
+    pub stamp: Stamp,
+}
+
+/// What became of whole files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Blob files that were whole and are listed now, shown to the repository that had filled them.
-    pub listed: u64,
-    /// Blob files that were whole and are listed now, hidden from every repository.
+pub struct Adopted {
+    /// Listed, and shown to the repository that had filled them.
+    pub shown: u64,
+    /// Listed, and hidden from every repository.
     pub hidden: u64,
-    /// Blob files that were not what their name says, and are gone.
-    pub damaged: u64,
-    /// Rows whose file was missing or of another length, and are gone.
-    pub lost: u64,
-    /// Partials that were removed.
-    pub partials: u64,
-    /// Fill rows that were removed.
-    pub fills: u64,
-    /// Files that are not the cache's, left alone; at most the first 20.
-    pub unknown: Vec<String>,
-    /// Things that could not be looked at or changed. They will be met again at the next start.
-    pub errors: u64,
+    /// Files that are not what was read: they are to be read again.
+    pub changed: Vec<Digest>,
 }
 
-/// Does all of the above. Blocks.
-pub(super) fn recover(inner: &Inner) -> Recovery {
-    let mut run = Run {
-        inner,
-        found: Recovery::default(),
-        pending: Vec::new(),
-        unreadable: 0,
-    };
-    let Some(standing) = inner.index.standing() else {
-        return run.found;
-    };
-    let steps = [Step::BlobFiles, Step::BlobRows, Step::Partials, Step::Folder];
-    for step in steps {
-        let done = match step {
-            Step::BlobFiles => run.blob_files(),
-            Step::BlobRows => run.blob_rows(),
-            Step::Partials => run.partials(),
-            Step::Folder => run.folder(),
-        };
-        if let Err(error) = done {
-            run.error(&error);
-        }
-        run.send();
-        // From here on a file without a row is one that nobody wants.
-        if matches!(step, Step::BlobFiles) && run.found.errors == run.unreadable {
-            inner.adopted.store(standing.losses, SeqCst);
-        }
-    }
-    if run.found != Recovery::default() {
-        tracing::info!(found = ?run.found, "the cache was brought in order");
-    }
-    run.found
-}
+/// Between two losses of the index: what has a row in one era may have none in the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Era(u64);
 
-/// What is looked at, in this order; an error in one keeps the next from nothing.
-enum Step {
-    BlobFiles,
-    BlobRows,
-    Partials,
-    Folder,
-}
-
-struct Run<'a> {
-    inner: &'a Inner,
-    found: Recovery,
-    pending: Vec<Command>,
-    /// Of the errors, files that could not be read.
-    unreadable: u64,
-}
-
-impl Run<'_> {
-    fn error(&mut self, error: &CacheError) {
-        tracing::warn!(cause = %chain(error), "bringing the cache in order met an error");
-        self.found.errors += 1;
+impl Cache {
+    /// What era it is; nothing while the index is in memory and there is nothing to compare files with.
+    pub fn era(&self) -> Option<Era> {
+        Some(Era(self.inner.index.standing()?.losses))
     }
 
-    fn change(&mut self, command: Command) {
-        self.pending.push(command);
-        if self.pending.len() >= BATCH {
-            self.send();
-        }
+    /// Told when the index was lost while in use: another era has begun.
+    pub fn lost(&self) -> Arc<Notify> {
+        self.inner.index.lost()
     }
 
-    fn send(&mut self) {
-        let commands = std::mem::take(&mut self.pending);
-        if commands.is_empty() {
-            return;
-        }
-        for result in self.inner.index.ask_all_blocking(commands) {
-            if let Err(error) = result {
-                self.error(&error);
+    /// All that was whole at the beginning of an era is listed now.
+    pub fn settle(&self, era: Era) {
+        self.inner.adopted.store(era.0, SeqCst);
+    }
+
+    /// Whether a file without a row is one that nobody wants: the index is on the disk, and all that a crash or its
+    /// loss has left is adopted.
+    pub fn is_settled(&self) -> bool {
+        let standing = self.inner.index.standing();
+        standing.is_some_and(|standing| self.inner.is_settled(standing))
+    }
+
+    /// Lists files that are what their names say, and are on the disk with their names.
+    pub async fn adopt(&self, whole: Vec<Examined>) -> Result<Adopted, CacheError> {
+        let inner = self.inner.clone();
+        blocking(move || {
+            let mut done = Adopted::default();
+            for batch in whole.chunks(BATCH) {
+                inner.adopt(batch, &mut done)?;
             }
-        }
-    }
-
-    fn unlink(&mut self, path: &Path) -> bool {
-        match self.inner.disk.unlink(path) {
-            Ok(()) => true,
-            Err(error) => {
-                self.error(&CacheError::io("remove", &path.display(), error));
-                false
-            }
-        }
-    }
-
-    /// Visits the plain files of a folder.
-    fn each_file(
-        &mut self,
-        folder: &Path,
-        mut visit: impl FnMut(&mut Self, &Path, &str, &Metadata) -> Result<(), CacheError>,
-    ) -> Result<(), CacheError> {
-        let list = self.inner.disk.list(folder);
-        let list = list.map_err(|error| CacheError::io("list", &folder.display(), error))?;
-        for entry in list {
-            let entry = entry.map_err(|error| CacheError::io("list", &folder.display(), error))?;
-            let path = entry.path();
-            // Files come and go while this runs.
-            let Ok(metadata) = entry.metadata() else { continue };
-            let name = entry.file_name();
-            let visited = match name.to_str() {
-                Some(name) if metadata.is_file() => visit(self, &path, name, &metadata),
-                _ => {
-                    self.unknown(&path);
-                    Ok(())
-                }
-            };
-            if let Err(error) = visited {
-                self.error(&error);
-            }
-        }
-        Ok(())
-    }
-
-    fn unknown(&mut self, path: &Path) {
-        if self.found.unknown.len() < NAMES {
-            self.found.unknown.push(path.display().to_string());
-        }
-    }
-
-    /// Files under `blobs/` that no row knows.
-    fn blob_files(&mut self) -> Result<(), CacheError> {
-        let folder = self.inner.layout.blobs.clone();
-        self.each_file(&folder, |run, path, name, metadata| {
-            let Some(digest) = Digest::from_file_name(name) else {
-                run.unknown(path);
-                return Ok(());
-            };
-            // Looked at before the row: publishing holds its ticket until the row is there.
-            let running = run.inner.admission.is_running(&digest);
-            if running
-                || run.inner.distrusted.contains(&digest)
-                || run.inner.index.blob_row(&digest)?.is_some()
-            {
-                return Ok(());
-            }
-            run.adopt(path, digest, metadata.len())
+            Ok(done)
         })
+        .await
     }
 
-    /// Lists a file if it is what its name says.
-    fn adopt(&mut self, path: &Path, digest: Digest, size: u64) -> Result<(), CacheError> {
-        let inner = self.inner;
-        let right = self
-            .hashes_to(path, &digest)
-            .inspect_err(|_| self.unreadable += 1)?;
-        // A client may have asked for it meanwhile: its fill takes the file over, and the row with it.
-        let Some(_ticket) = inner.admission.begin(&digest) else {
-            return Ok(());
-        };
-        if inner.index.blob_row(&digest)?.is_some() || !path.exists() {
-            return Ok(());
-        }
-        if !right {
-            if self.unlink(path) {
-                tracing::warn!(%digest, "a file that was not listed is not what its name says: it is removed");
-                self.found.damaged += 1;
-            }
-            return Ok(());
-        }
-        // Its bytes and its name can have been on their way to the disk when the power went.
-        let synced = inner
-            .disk
-            .open(path)
-            .and_then(|file| inner.disk.sync(&file, path))
-            .and_then(|()| inner.disk.sync_folder(&inner.layout.blobs));
-        synced.map_err(|error| CacheError::io("sync the blob", &digest, error))?;
-        let shown_to: Option<Repository> = inner.index.fill(&digest)?.map(|fill| fill.repository);
-        match shown_to {
-            Some(_) => self.found.listed += 1,
-            None => self.found.hidden += 1,
-        }
-        self.change(Command::Publish {
-            digest,
-            size,
-            shown_to,
-        });
-        // While the ticket is held: nobody may move the file before it is listed.
-        self.send();
-        Ok(())
+    /// Files without a row that are not what their names say. They are to be removed.
+    pub async fn condemn_unlisted(&self, wrong: Vec<Examined>) -> Result<Vec<Condemned>, CacheError> {
+        let inner = self.inner.clone();
+        blocking(move || {
+            let condemned = wrong.iter().map(|file| inner.condemn_unlisted(file));
+            condemned.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+}
+
+impl Inner {
+    pub(super) fn is_settled(&self, standing: Standing) -> bool {
+        self.adopted.load(SeqCst) == standing.losses
     }
 
-    fn hashes_to(&self, path: &Path, digest: &Digest) -> Result<bool, CacheError> {
-        let disk = &self.inner.disk;
-        let failed = |error| CacheError::io("read the blob", digest, error);
-        let file = disk.open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        let mut hasher = Hasher::new(digest.algorithm());
-        let mut chunk = vec![0; CHUNK];
-        let mut at = 0;
-        while at < length {
-            let count = (length - at).min(CHUNK as u64) as usize;
-            disk.read_at(&file, path, &mut chunk[..count], at)
-                .map_err(failed)?;
-            hasher.update(&chunk[..count]);
-            at += count as u64;
-        }
-        Ok(hasher.finish() == *digest)
-    }
-
-    /// Rows whose file is not there, or not as long.
-    fn blob_rows(&mut self) -> Result<(), CacheError> {
-        let mut after = None;
-        loop {
-            let piece = self.inner.index.blobs_after(after.as_ref())?;
-            let Some((last, _)) = piece.last() else {
-                return Ok(());
-            };
-            after = Some(*last);
-            for (digest, row) in piece.into_iter().filter(|(_, row)| row.place == Place::File) {
-                let metadata = std::fs::metadata(self.inner.layout.blob(&digest));
-                let found = metadata.map(|metadata| metadata.len()).ok();
-                if found != Some(row.size) {
-                    tracing::warn!(%digest, ?found, size = row.size, "a listed blob is not what it was: it is taken off the list");
-                    self.found.lost += 1;
-                    self.change(Command::Lost { digest, found });
-                }
-            }
-        }
-    }
-
-    /// Fill rows, and files under `fill/`.
-    fn partials(&mut self) -> Result<(), CacheError> {
-        let inner = self.inner;
-        for fill in inner.index.fills()? {
-            let digest = fill.digest;
-            let Some(_ticket) = inner.admission.begin(&digest) else {
+    /// One transaction.
+    fn adopt(&self, batch: &[Examined], done: &mut Adopted) -> Result<(), CacheError> {
+        // Until all is listed: nobody may move a file before.
+        let mut tickets = Vec::new();
+        let mut commands = Vec::new();
+        let mut adopted = Adopted::default();
+        for file in batch {
+            let digest = file.digest;
+            // A client may have asked for it meanwhile: its fill takes the file over, and the row with it.
+            let Some(ticket) = self.admission.begin(&digest) else {
                 continue;
             };
-            let path = inner.layout.fill(&digest);
-            let listed = inner.index.blob_row(&digest)?.is_some();
-            if listed && path.exists() && self.unlink(&path) {
-                self.found.partials += 1;
+            if self.distrusted.contains(&digest) || self.is_listed(&digest)? {
+                continue;
             }
-            if listed || !path.exists() {
-                self.found.fills += 1;
-                self.change(Command::FillEnded { digest });
-                self.send();
+            match self.stamp(&digest)? {
+                None => continue,
+                Some(stamp) if stamp != file.stamp => {
+                    adopted.changed.push(digest);
+                    continue;
+                }
+                Some(_) => {}
+            }
+            let fill = or_damaged(self.index.fill(&digest))?;
+            let shown_to = fill.map(|fill| fill.repository);
+            commands.push(Command::Publish {
+                digest,
+                size: file.stamp.size,
+                shown_to,
+            });
+            tickets.push(ticket);
+        }
+        let shown: Vec<bool> = commands
+            .iter()
+            .map(|command| {
+                matches!(
+                    command,
+                    Command::Publish {
+                        shown_to: Some(_),
+                        ..
+                    }
+                )
+            })
+            .collect();
+        for (answer, shown) in self.index.ask_all_blocking(commands).into_iter().zip(shown) {
+            match (answer.map_err(|error| error.during(OPERATION, &""))?, shown) {
+                (Done::Redundant(_), _) => {}
+                (_, true) => adopted.shown += 1,
+                (_, false) => adopted.hidden += 1,
             }
         }
-        // A partial without a row is worth nothing: nothing says how much of it can be trusted, so that a fill
-        // would begin at its first byte anyway.
-        let folder = inner.layout.fills.clone();
-        self.each_file(&folder, |run, path, name, _| {
-            let ticket = match Digest::from_file_name(name) {
-                Some(digest) => match run.inner.admission.begin(&digest) {
-                    Some(ticket) if run.inner.index.fill(&digest)?.is_none() => Some(ticket),
-                    _ => return Ok(()),
-                },
-                None => None,
-            };
-            if path.exists() && run.unlink(path) {
-                run.found.partials += 1;
-            }
-            drop(ticket);
-            Ok(())
-        })
+        drop(tickets);
+        done.shown += adopted.shown;
+        done.hidden += adopted.hidden;
+        done.changed.append(&mut adopted.changed);
+        Ok(())
     }
 
-    /// What else lies in the cache's own folder.
-    fn folder(&mut self) -> Result<(), CacheError> {
-        let layout = self.inner.layout.clone();
-        // A kill can leave the log of uses half written anew: it is written over.
-        let uses_anew = layout.uses.with_extension("new");
-        let ours = [
-            &uses_anew,
-            &layout.lock,
-            &layout.index,
-            &layout.compacted,
-            &layout.fills,
-            &layout.blobs,
-            &layout.uses,
-        ];
-        let housemates = HOUSEMATES.map(|name| layout.dir.join(name));
-        let list = self.inner.disk.list(&layout.dir);
-        let list = list.map_err(|error| CacheError::io("list", &layout.dir.display(), error))?;
-        for entry in list.flatten() {
-            let path = entry.path();
-            let aside = entry
-                .file_name()
-                .to_str()
-                .is_some_and(|name| name.starts_with(SET_ASIDE));
-            if !aside && !ours.contains(&&path) && !housemates.contains(&path) {
-                self.unknown(&path);
-            }
+    fn condemn_unlisted(&self, file: &Examined) -> Result<Option<Condemned>, CacheError> {
+        let digest = &file.digest;
+        let Some(doom) = self.admission.doom_alone(digest) else {
+            return Ok(None);
+        };
+        let Some(standing) = self.index.standing() else {
+            return Err(self.index.refusal().during(OPERATION, digest));
+        };
+        let unlisted = !self.is_listed(digest)?;
+        let is_that = self.stamp(digest)? == Some(file.stamp);
+        // What said so must have been the index that knows.
+        let sure = unlisted && is_that && self.index.standing() == Some(standing);
+        Ok(sure.then(|| Condemned::new(doom, file.stamp.size)))
+    }
+
+    fn is_listed(&self, digest: &Digest) -> Result<bool, CacheError> {
+        Ok(or_damaged(self.index.blob_row(digest))?.is_some())
+    }
+
+    /// Of the file under `blobs/`, if there is one.
+    fn stamp(&self, digest: &Digest) -> Result<Option<Stamp>, CacheError> {
+        match self.disk.stat(&self.layout.blob(digest)) {
+            Ok(file) => Ok(Some(Stamp::of(&file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CacheError::io("look at the blob", digest, error)),
         }
-        Ok(())
+    }
+}
+
+/// A row that cannot be read is as good as none: what comes next replaces it.
+fn or_damaged<T>(row: Result<Option<T>, CacheError>) -> Result<Option<T>, CacheError> {
+    match row {
+        Err(error) if error.kind() == Kind::Corrupt => Ok(None),
+        row => row,
     }
 }

@@ -1,8 +1,9 @@
 //! The cache in numbers.
 
 use super::{
-    disk::Space,
+    eviction::Amount,
     index::{Counters, State},
+    space::Space,
 };
 
 /// What the cache holds and how much room it has. Cheap: nothing is counted for it.
@@ -32,6 +33,8 @@ pub struct CacheStats {
     pub partials: u64,
     /// Of which are arriving now.
     pub filling: u64,
+    /// What nobody fills, as files.
+    pub abandoned: Amount,
     /// Files that are not listed any more and wait for their removal.
     pub condemned: u64,
     pub state: State,

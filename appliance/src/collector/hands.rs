@@ -10,6 +10,9 @@ use crate::oci::Digest;
 pub trait Hands: Send + Sync + 'static {
     /// Removes them all. A file that is not there was removed already. Ends by itself.
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>>;
+
+    /// The same with what is left of fills that nobody runs.
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>>;
 }
 
 /// What became of them.

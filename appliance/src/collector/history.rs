@@ -3,14 +3,10 @@
 //! A file of one line of JSON each, to which is appended. Promises: what cannot be read is left out; a disk
 //! that refuses costs the history of this time, never a collection. Must not know: what records mean.
 
-use std::{
-    collections::VecDeque,
-    fs::{File, OpenOptions},
-    io::{self, Write as _},
-    path::PathBuf,
-};
+use std::{collections::VecDeque, io};
 
 use super::record::Record;
+use crate::cache::SmallFile;
 
 /// Records that are told.
 const KEPT: usize = 100;
@@ -19,23 +15,26 @@ const KEPT: usize = 100;
 const LINES: usize = 200;
 
 pub(super) struct History {
-    path: PathBuf,
+    file: SmallFile,
     lines: usize,
     records: VecDeque<Record>,
 }
 
 impl History {
-    pub(super) fn read(path: PathBuf) -> Self {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+    pub(super) fn read(file: SmallFile) -> Self {
+        let bytes = file.read().unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
         let mut records = VecDeque::new();
         for line in text.lines() {
             if let Ok(record) = serde_json::from_str(line) {
                 push(&mut records, record);
             }
         }
+        // What would be appended to a line that a power cut has torn is lost as well.
+        let is_torn = !text.is_empty() && !text.ends_with('\n');
         Self {
-            path,
-            lines: text.lines().count(),
+            lines: if is_torn { LINES } else { text.lines().count() },
+            file,
             records,
         }
     }
@@ -64,26 +63,19 @@ impl History {
             self.append(record)
         };
         if let Err(error) = written {
-            tracing::debug!(path = %self.path.display(), %error, "a collection is not in the history");
+            tracing::debug!(path = %self.file.path().display(), %error, "a collection is not in the history");
         }
     }
 
     fn append(&self, record: &Record) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        file.write_all(line(record).as_bytes())
+        self.file.append(line(record).as_bytes())
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
-        let new = self.path.with_extension("new");
         let text: String = self.records.iter().map(line).collect();
-        let written = File::create(&new)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .and_then(|()| std::fs::rename(&new, &self.path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&new);
-        }
+        self.file.replace(text.as_bytes())?;
         self.lines = self.records.len();
-        written
+        Ok(())
     }
 }
 
@@ -103,6 +95,7 @@ fn push(records: &mut VecDeque<Record>, record: Record) {
 mod tests {
     use super::*;
     use crate::{
+        cache::Disk,
         clock::Timestamp,
         collector::{Ending, Why},
     };
@@ -128,7 +121,8 @@ mod tests {
     #[test]
     fn what_does_nothing_again_and_again_is_said_once() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut history = History::read(folder.path().join("collections.log"));
+        let path = folder.path().join("collections.log");
+        let mut history = History::read(SmallFile::new(path, Disk::real()));
         for at in 0..5 {
             history.add(&Record {
                 pieces: 0,
@@ -148,16 +142,22 @@ mod tests {
     fn the_latest_are_kept_over_a_restart_and_the_file_stays_short() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("collections.log");
-        let mut history = History::read(path.clone());
+        let file = SmallFile::new(path.clone(), Disk::real());
+        let mut history = History::read(file.clone());
         for at in 0..2500 {
             history.add(&record(at));
         }
-        let again = History::read(path.clone()).records();
+        let again = History::read(file.clone()).records();
         assert_eq!(again, history.records());
         assert_eq!((again.len(), again.last()), (KEPT, Some(&record(2499))));
         let lines = std::fs::read_to_string(&path).expect("read").lines().count();
         assert!(lines <= LINES + KEPT, "{lines}");
         std::fs::write(&path, "nonsense\n{\"at\":1}\n").expect("written");
-        assert!(History::read(path).records().is_empty());
+        assert!(History::read(file.clone()).records().is_empty());
+        // Torn by a power cut.
+        std::fs::write(&path, format!("{}{{\"at\":1", line(&record(1)))).expect("written");
+        let mut history = History::read(file.clone());
+        history.add(&record(2));
+        assert_eq!(History::read(file).records(), [record(1), record(2)]);
     }
 }

@@ -5,6 +5,7 @@
 //! | [`task`] | one task that waits for a reason, and does one collection at a time |
 //! | [`run`] | one collection, from the plan to the check that there is room now |
 //! | [`compactor`] | when the index's own file is made smaller |
+//! | [`vain`] | whether what was freed is free |
 //! | [`hands`] | who removes files |
 //! | [`record`], [`history`] | what was done, for people |
 //!
@@ -29,6 +30,7 @@ mod history;
 mod record;
 mod run;
 mod task;
+mod vain;
 
 pub use compactor::{Compactor, CompactorSettings};
 pub use hands::{Hands, Removed, Unable};

@@ -11,10 +11,11 @@ use super::{
     hands::{Hands, Unable},
     record::{Ending, Record, Why},
     task::Settings,
+    vain::is_vain,
 };
 use crate::{
     cache::{
-        Cache, Condemned, Pressure, Terms,
+        Cache, Condemned, Pressure, Remains, Terms,
         eviction::{Amount, Outcome},
     },
     oci::Digest,
@@ -124,12 +125,12 @@ impl Run<'_> {
 
     /// What has to go: down to the low mark, and so that what found no room would find it.
     fn goal(&self, pressure: &Pressure, wanted: u64) -> Amount {
-        let mut goal = pressure.above(self.settings.low);
+        let mut goal = pressure.to_give(self.settings.low);
         let capacity = pressure.capacity().0.bytes as f64;
         // What is larger than the whole cache is not to be made room for.
         if wanted > 0 && wanted as f64 <= capacity * self.settings.low {
             let part = self.settings.stop - wanted as f64 / capacity;
-            goal.bytes = goal.bytes.max(pressure.above(part.max(0.0)).bytes);
+            goal.bytes = goal.bytes.max(pressure.to_give(part.max(0.0)).bytes);
         }
         goal
     }
@@ -164,7 +165,15 @@ impl Run<'_> {
                     sum.bytes, sum.files
                 )));
             }
-            goal = after.above(self.settings.low);
+            goal = after.to_give(self.settings.low);
+        }
+        let now = self.cache.pressure()?;
+        if now.worst() > self.settings.high && now.to_give(self.settings.low) == Amount::NOTHING {
+            return Ok(Ending::Short(format!(
+                "what fills the disk is not the cache's: {} are others', and the tenth of the disk that it keeps is all \
+                 that it has: {now}",
+                now.others()
+            )));
         }
         Ok(Ending::Done)
     }
@@ -230,68 +239,36 @@ impl Run<'_> {
 
     /// Removes what is off the list. What cannot be removed now stays condemned for the next time.
     async fn remove_condemned(&mut self, sum: &mut Sum) -> Result<(), Stop> {
-        if self.condemned.is_empty() {
-            return Ok(());
-        }
-        let digests: Vec<Digest> = self.condemned.iter().map(|one| *one.digest()).collect();
-        match self.hands.remove(digests).await {
-            Ok(removed) => {
-                self.condemned.clear();
-                sum.files += removed.files;
-                for kept in &removed.kept {
-                    tracing::warn!(why = %kept, "a file that is not listed any more cannot be removed");
-                }
-                Ok(())
+        for remains in Remains::ALL {
+            let of_these = |one: &&Condemned| one.remains == remains;
+            let digests: Vec<Digest> = self
+                .condemned
+                .iter()
+                .filter(of_these)
+                .map(|one| *one.digest())
+                .collect();
+            if digests.is_empty() {
+                continue;
             }
-            Err(unable) => Err(Stop::Hands(unable)),
+            let removing = match remains {
+                Remains::Blob => self.hands.remove(digests),
+                Remains::Partial => self.hands.remove_partials(digests),
+            };
+            let removed = removing.await.map_err(Stop::Hands)?;
+            self.condemned.retain(|one| one.remains != remains);
+            sum.files += removed.files;
+            for kept in &removed.kept {
+                tracing::warn!(why = %kept, "a file that is not listed any more cannot be removed");
+            }
         }
+        Ok(())
     }
 
     fn terms(&self, grace: Duration) -> Terms {
         Terms {
             pinned: self.settings.pinned.clone(),
             grace,
-            cost: self.settings.cost,
+            cost: (self.settings.costs)(),
         }
-    }
-}
-
-/// Whether more than half of what was freed is not free: what is on the disk and is not the cache's has grown by
-/// as much.
-fn is_vain(freed: Amount, before: &Pressure, after: &Pressure) -> bool {
-    let foreign = |pressure: &Pressure| {
-        Amount::new(
-            pressure.disk_bytes.used.saturating_sub(pressure.own_bytes.used),
-            pressure.disk_inodes.used.saturating_sub(pressure.own_inodes.used),
-        )
-    };
-    let grown = foreign(after).less(foreign(before));
-    freed == Amount::NOTHING
-        || freed.bytes > 0 && grown.bytes > freed.bytes / 2
-        || freed.inodes > 0 && grown.inodes > freed.inodes / 2
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cache::Level;
-
-    fn pressure(own: u64, disk: u64) -> Pressure {
-        let level = |used| Level { used, limit: 1000 };
-        Pressure {
-            own_bytes: level(own),
-            disk_bytes: level(disk),
-            ..Pressure::default()
-        }
-    }
-
-    #[test]
-    fn what_clients_fill_meanwhile_is_not_what_was_in_vain() {
-        let freed = Amount::new(100, 0);
-        let before = pressure(500, 900);
-        assert!(!is_vain(freed, &before, &pressure(400, 800)), "as it should be");
-        assert!(!is_vain(freed, &before, &pressure(480, 880)), "80 came meanwhile");
-        assert!(is_vain(freed, &before, &pressure(400, 900)), "nothing is free");
-        assert!(is_vain(Amount::NOTHING, &before, &before), "nothing was done");
     }
 }

@@ -17,11 +17,11 @@ use super::{
 };
 use crate::{
     cache::{
-        Cache, Condemned,
-        eviction::{Amount, Cost, Forecast},
+        Cache, Condemned, Costs,
+        eviction::{Amount, Forecast},
     },
     clock::Clock,
-    oci::{Digest, UpstreamName},
+    oci::Digest,
 };
 
 /// How often the marks are looked at when nobody says that there should be room.
@@ -48,8 +48,8 @@ pub struct Settings {
     pub clock: Clock,
     /// What people want kept, now.
     pub pinned: Arc<dyn Fn() -> Vec<Digest> + Send + Sync>,
-    /// How dear it is to fetch from an upstream again.
-    pub cost: fn(&UpstreamName) -> Cost,
+    /// How dear it is to fetch from upstreams again, as things are now.
+    pub costs: Arc<dyn Fn() -> Costs + Send + Sync>,
     /// Whether it is the time for what can wait.
     pub window: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Called when content has gone.
@@ -82,7 +82,9 @@ impl Collector {
     /// Starts it.
     pub fn start(cache: Cache, hands: Arc<dyn Hands>, settings: Settings) -> (Self, JoinHandle<()>) {
         let (requests, incoming) = mpsc::channel(64);
-        let history = Arc::new(Mutex::new(History::read(settings.history.clone())));
+        let history = Arc::new(Mutex::new(History::read(
+            cache.small_file(settings.history.clone()),
+        )));
         let counts = Arc::new(Mutex::new(Counts::new()));
         let keeper = Keeper {
             counts: counts.clone(),

@@ -57,6 +57,11 @@ fn words(one: &Inspection) -> String {
     let orphans = format!("files that nobody listed, {}: removed", bytes(one.orphan_bytes));
     let foreign = format!("names that are not ours: {}", one.foreign_names.join(", "));
     let found = [
+        (one.shown, "whole files that were not listed: listed"),
+        (
+            one.hidden,
+            "whole files that were not listed: listed, shown to who proves to have them",
+        ),
         (one.orphans, orphans.as_str()),
         (one.left, "files that nobody lists: left alone for now"),
         (one.partials, "partials that nobody fills: removed"),

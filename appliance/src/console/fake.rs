@@ -59,6 +59,7 @@ impl Readings for Quiet {
             commits: 0,
             reopens: 0,
             compactions: 0,
+            damaged_rows: 0,
             errors: 0,
         }
     }

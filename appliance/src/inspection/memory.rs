@@ -3,11 +3,7 @@
 //! One small file. Promises: written whole or not at all; what cannot be read is nothing; a disk that refuses costs
 //! the memory, never a pass. Must not know: what any of it means.
 
-use std::{
-    collections::VecDeque,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::VecDeque, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +11,7 @@ use super::{
     pass::Pass,
     record::{Ending, Record, What},
 };
-use crate::janitor::Name;
+use crate::{cache::SmallFile, janitor::Name};
 
 /// Passes that are told.
 const KEPT: usize = 20;
@@ -33,28 +29,26 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn read(path: &Path) -> Self {
-        let text = fs::read(path).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+    pub(super) fn read(file: &SmallFile) -> Self {
+        let text = file.read().unwrap_or_default();
+        let mut memory: Self = serde_json::from_slice(&text).unwrap_or_default();
+        // A recovery ends with its process, and another begins anew.
+        memory
+            .records
+            .retain(|record| record.what != What::Recovery || record.ending != Ending::Open);
+        memory
     }
 
-    pub(super) fn write(&self, path: &PathBuf) -> io::Result<()> {
-        let new = path.with_extension("new");
-        let written = serde_json::to_vec(self)
-            .map_err(io::Error::from)
-            .and_then(|text| fs::write(&new, text))
-            .and_then(|()| fs::rename(&new, path));
-        if written.is_err() {
-            // There may be nothing to remove.
-            let _ = fs::remove_file(&new);
-        }
-        written
+    pub(super) fn write(&self, file: &SmallFile) -> io::Result<()> {
+        file.replace(&serde_json::to_vec(self)?)
     }
 
-    pub(super) const fn pass(&mut self, what: What) -> &mut Option<Pass> {
+    /// The open pass of a kind, for those that outlive the process.
+    pub(super) const fn pass(&mut self, what: What) -> Option<&mut Option<Pass>> {
         match what {
-            What::Scan => &mut self.scan,
-            What::Scrub => &mut self.scrub,
+            What::Recovery => None,
+            What::Scan => Some(&mut self.scan),
+            What::Scrub => Some(&mut self.scrub),
         }
     }
 

@@ -4,11 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Record, What, Why};
+use super::{
+    record::{Record, What, Why},
+    search::Search,
+};
 use crate::{
-    cache::{Seen, Stretch},
+    cache::{Ages, Purpose, Seen, Stretch},
     clock::Timestamp,
-    janitor::{Cursor, Folder, Name, Reading, Step, Walk},
+    janitor::{Cursor, Folder, Name, Reading, Walk},
     oci::Digest,
 };
 
@@ -27,6 +30,9 @@ pub(super) struct Pass {
     /// The last of them, until the walk has gone on behind it.
     #[serde(default)]
     pub(super) suspect: Option<Name>,
+    /// What a recovery has found and not read yet. Another process begins anew.
+    #[serde(skip)]
+    pub(super) search: Search,
 }
 
 impl Pass {
@@ -37,13 +43,15 @@ impl Pass {
             compared: None,
             skipped: Vec::new(),
             suspect: None,
+            search: Search::default(),
         }
     }
 
+    /// The walk through the folders.
     pub(super) fn walk(&self, rate: Option<u64>) -> Walk {
         let from = self.cursor.clone();
         match self.record.what {
-            What::Scan => Walk::Scan { from },
+            What::Recovery | What::Scan => Walk::Scan { from },
             What::Scrub => Walk::Scrub {
                 from,
                 source: Reading::Medium,
@@ -52,12 +60,18 @@ impl Pass {
         }
     }
 
+    pub(super) const fn purpose(&self, ages: Ages) -> Purpose {
+        match self.record.what {
+            What::Recovery => Purpose::Recovery,
+            What::Scan | What::Scrub => Purpose::Upkeep(ages),
+        }
+    }
+
     /// The stretch of the list that a step of a scan completes, and what was seen there. `None`: nothing of the list.
-    pub(super) fn stretch(&mut self, step: &Step, seen: Vec<Seen>) -> Option<(Stretch, Vec<Seen>)> {
+    pub(super) fn stretch(&mut self, reached: &Cursor, seen: Vec<Seen>) -> Option<(Stretch, Vec<Seen>)> {
         if self.cursor.folder() != Folder::Blobs {
             return None;
         }
-        let reached = &step.progress.cursor;
         let until = if reached.folder() == Folder::Blobs {
             // At a foreign name the list is compared up to the last file before it.
             let at = reached.after().and_then(Name::digest);
@@ -81,9 +95,9 @@ impl Pass {
         Some((stretch, all))
     }
 
-    /// All that a step told is done.
-    pub(super) fn done(&mut self, step: &Step, compared: Option<Digest>) {
-        self.cursor = step.progress.cursor.clone();
+    /// All up to here is done.
+    pub(super) fn done(&mut self, reached: Cursor, compared: Option<Digest>) {
+        self.cursor = reached;
         if let Some(digest) = compared {
             self.compared = Some(Name::from(&digest));
         }
@@ -92,10 +106,10 @@ impl Pass {
     /// Goes on behind a file at which workers die.
     pub(super) fn step_over(&mut self, folder: Folder, name: Name) {
         self.cursor = Cursor::past(folder, name.clone());
+        self.record.sums.unreadable += 1;
         if folder == Folder::Blobs {
             self.skipped.push(name.clone());
+            self.suspect = Some(name);
         }
-        self.suspect = Some(name);
-        self.record.sums.unreadable += 1;
     }
 }

@@ -13,6 +13,8 @@ const NAMES: usize = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
+    /// Names and lengths, and the bytes of what nobody lists: to list it.
+    Recovery,
     /// Names and lengths.
     Scan,
     /// All bytes.
@@ -20,10 +22,11 @@ pub enum What {
 }
 
 impl What {
-    pub const ALL: [Self; 2] = [Self::Scan, Self::Scrub];
+    pub const ALL: [Self; 3] = [Self::Recovery, Self::Scan, Self::Scrub];
 
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Recovery => "recovery",
             Self::Scan => "scan",
             Self::Scrub => "scrub",
         }
@@ -38,6 +41,10 @@ pub enum Why {
     Schedule,
     /// A person asked.
     Asked,
+    /// The box has started.
+    Start,
+    /// The index was lost while in use.
+    Loss,
 }
 
 impl Why {
@@ -45,6 +52,8 @@ impl Why {
         match self {
             Self::Schedule => "schedule",
             Self::Asked => "asked",
+            Self::Start => "start",
+            Self::Loss => "loss",
         }
     }
 }
@@ -86,6 +95,10 @@ pub struct Sums {
     pub files: u64,
     /// Bytes that were read; a scan reads none.
     pub bytes: u64,
+    /// Files that nobody listed, that were whole and are listed now: shown to the repository that had filled them, and
+    /// hidden from every one.
+    pub shown: u64,
+    pub hidden: u64,
     /// Files that nobody listed and that were removed, and their bytes.
     pub orphans: u64,
     pub orphan_bytes: u64,
@@ -96,7 +109,7 @@ pub struct Sums {
     /// Partials that were removed, and fills that had none.
     pub partials: u64,
     pub fills: u64,
-    /// Blobs off the list, because their bytes are not what their names say.
+    /// Files whose bytes are not what their names say: off the list, as far as they were on it, and removed.
     pub mismatched: u64,
     /// Files that could not be looked at or read.
     pub unreadable: u64,
@@ -124,6 +137,8 @@ macro_rules! by_field {
 by_field!(
     files,
     bytes,
+    shown,
+    hidden,
     orphans,
     orphan_bytes,
     left,
@@ -173,6 +188,15 @@ impl Record {
         }
     }
 
+    /// Whether all was as it should be.
+    pub fn is_quiet(&self) -> bool {
+        let told = Sums {
+            files: 0,
+            ..self.sums
+        };
+        told == Sums::default() && self.ending == Ending::Done
+    }
+
     /// Whether content was lost, which disks should not do.
     pub const fn is_alarming(&self) -> bool {
         self.sums.lost > 0 || self.sums.mismatched > 0 || self.sums.unreadable > 0
@@ -185,6 +209,11 @@ impl fmt::Display for Record {
         write!(f, "{}: {} files", self.what.word(), sums.files)?;
         for (count, what) in [
             (sums.bytes, "bytes read"),
+            (sums.shown, "whole files listed"),
+            (
+                sums.hidden,
+                "whole files listed, hidden until somebody proves to have them",
+            ),
             (sums.orphans, "unlisted files removed"),
             (sums.left, "unlisted files left alone"),
             (sums.partials, "partials removed"),

@@ -3,26 +3,25 @@
 //! Promises: see [`super`]; a step counts as done when all that follows from it is, so that a pass that is cut misses
 //! nothing. Must not know: when it is time for a pass.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
-use tokio::{
-    sync::{Notify, mpsc},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    halted::Halted,
     pass::Pass,
     record::{Ending, Fault, Sums, What},
-    task::{Settings, Told},
+    settings::Settings,
+    told::Told,
     walker::Walker,
+    walking::{Next, Walking},
 };
 use crate::{
-    cache::{Ages, Cache, CacheError, Condemned, Seen},
+    cache::{Cache, Condemned, Remains},
     clock::Timestamp,
-    collector::{Hands, Unable},
-    janitor::{Failure, Finding, Folder, JobError, Part, Report, Step},
+    collector::{Hands, Removed},
+    janitor::{Cursor, Failure, Folder, JobError, Name, Pace, Part, Report, Step, Walk},
     oci::Digest,
-    source::chain,
 };
 
 /// How a walk ended, for now.
@@ -35,359 +34,227 @@ pub(super) enum Pause {
     Failed(Option<Instant>),
 }
 
-/// Why a step does not count.
-enum Stop {
-    Hands(Unable),
-    Cache(CacheError),
-}
-
-impl From<CacheError> for Stop {
-    fn from(error: CacheError) -> Self {
-        Self::Cache(error)
-    }
-}
-
 /// The means of a pass.
 pub(super) struct Run<'a> {
-    cache: &'a Cache,
-    walker: &'a dyn Walker,
-    hands: &'a dyn Hands,
-    settings: &'a Settings,
+    pub(super) cache: &'a Cache,
+    pub(super) walker: &'a dyn Walker,
+    pub(super) hands: &'a dyn Hands,
+    pub(super) settings: &'a Settings,
     /// Files that are off the list and could not be removed yet.
-    condemned: &'a mut Vec<Condemned>,
-    told: &'a Told,
+    pub(super) condemned: &'a mut Vec<Condemned>,
+    pub(super) told: &'a Told,
     /// What of the pass is told already.
-    counted: Sums,
+    pub(super) counted: Sums,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(
-        cache: &'a Cache,
-        (walker, hands): (&'a dyn Walker, &'a dyn Hands),
-        settings: &'a Settings,
-        condemned: &'a mut Vec<Condemned>,
-        told: &'a Told,
-    ) -> Self {
-        Self {
-            cache,
-            walker,
-            hands,
-            settings,
-            condemned,
-            told,
-            counted: Sums::default(),
-        }
-    }
-
     /// Goes on with a pass until it is done, fails, or `stop` is told.
     pub(super) async fn advance(&mut self, pass: &mut Pass, rate: Option<u64>, stop: &Notify) -> Pause {
         let began = Instant::now();
         let took = pass.record.took;
         pass.record.ending = Ending::Open;
         self.counted = pass.record.sums;
-        let outcome = self.walk(pass, rate, stop).await;
+        let outcome = match pass.record.what {
+            What::Recovery => self.recover(pass, stop).await,
+            What::Scan | What::Scrub => self.inspect(pass, rate, stop).await,
+        };
         self.count(pass);
         pass.record.took = took.saturating_add(milliseconds(began.elapsed()));
         let (ending, pause) = match outcome {
             Ok(Pause::Done) => (Ending::Done, Pause::Done),
             Ok(pause) => (Ending::Open, pause),
-            Err((fault, retry_at)) => (Ending::Failed(fault), Pause::Failed(retry_at)),
+            Err(Halted { fault, retry_at }) => (Ending::Failed(fault), Pause::Failed(retry_at)),
         };
         pass.record.ending = ending;
         pause
     }
 
-    async fn walk(
-        &mut self,
-        pass: &mut Pass,
-        rate: Option<u64>,
-        stop: &Notify,
-    ) -> Result<Pause, (Fault, Option<Instant>)> {
-        self.remove_condemned(pass).await.map_err(fault)?;
-        let (steps, mut taken) = mpsc::channel(1);
+    /// One walk from where the last one was to the end.
+    async fn inspect(&mut self, pass: &mut Pass, rate: Option<u64>, stop: &Notify) -> Result<Pause, Halted> {
+        self.remove_condemned(pass).await?;
         let pace = match pass.record.what {
-            What::Scan => self.settings.scan_pace,
+            What::Recovery | What::Scan => self.settings.scan_pace,
             What::Scrub => self.settings.scrub_pace,
         };
-        let walker = self.walker;
-        let mut walking = pin!(walker.walk(pass.walk(rate), pace, steps));
-        let mut progress = Counted::default();
-        let mut since = self.settings.clock.now();
-        let mut ended: Option<Result<Report, JobError>> = None;
+        let mut walking = self.walking(pass.walk(rate), pace);
         loop {
-            let step = tokio::select! {
-                biased;
-                () = stop.notified(), if ended.is_none() => {
-                    drop(taken);
-                    // The worker is free for others when this ends, which it does.
-                    let _ = walking.await;
+            match walking.next(stop).await {
+                Next::Step(step, since) => {
+                    if let Err(halted) = self.take(pass, &mut walking, &step, since).await {
+                        walking.leave().await;
+                        return Err(halted);
+                    }
+                }
+                Next::Stopped => {
+                    walking.leave().await;
                     return Ok(Pause::Interrupted);
                 }
-                step = taken.recv() => step,
-                result = &mut walking, if ended.is_none() => {
-                    ended = Some(result);
-                    continue;
+                Next::Ended(result) => {
+                    self.ended(pass, result)?;
+                    break;
                 }
-            };
-            let Some(step) = step else { break };
-            let before = pass.record.sums;
-            let done = self.take(pass, &step, &mut progress, since).await;
-            if done.is_err() {
-                // The same is met again.
-                pass.record.sums.foreign = before.foreign;
-                pass.record.sums.unreadable = before.unreadable;
             }
-            self.count(pass);
-            if let Err(stop) = done {
-                drop(taken);
-                if ended.is_none() {
-                    let _ = walking.await;
-                }
-                return Err(fault(stop));
-            }
-            since = self.settings.clock.now();
         }
-        let result = match ended {
-            Some(result) => result,
-            None => walking.await,
-        };
-        match result {
-            Ok(report) if report.part == Part::Asked => {
-                pass.record.sums.restarts += u64::from(report.restarts);
-                self.finish(pass).await.map_err(fault)?;
-                Ok(Pause::Done)
-            }
-            Ok(_) => Err((Fault::Janitor("somebody else has the same done".to_owned()), None)),
-            Err(error) => Err(self.failed(pass, &error)),
+        if pass.record.what == What::Scan {
+            self.forget_lost_fills(pass).await?;
         }
+        pass.suspect = None;
+        Ok(Pause::Done)
+    }
+
+    pub(super) fn walking(&self, walk: Walk, pace: Pace) -> Walking<'a> {
+        Walking::begin(self.walker, walk, pace, &self.settings.clock)
     }
 
     /// Tells what has come since it was told last.
-    fn count(&mut self, pass: &Pass) {
+    pub(super) fn count(&mut self, pass: &Pass) {
         self.told.count(&pass.record.sums.since(&self.counted), pass);
         self.counted = pass.record.sums;
     }
 
-    /// Does what follows from a step.
-    async fn take(
+    /// Does what follows from a step, and counts it.
+    pub(super) async fn take(
         &mut self,
         pass: &mut Pass,
+        walking: &mut Walking<'_>,
         step: &Step,
-        counted: &mut Counted,
         since: Timestamp,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Halted> {
+        let before = pass.record.sums;
+        let done = self.follow(pass, walking, step, since).await;
+        if done.is_err() {
+            // The same is met again.
+            pass.record.sums.foreign = before.foreign;
+            pass.record.sums.unreadable = before.unreadable;
+        }
+        self.count(pass);
+        done
+    }
+
+    async fn follow(
+        &mut self,
+        pass: &mut Pass,
+        walking: &mut Walking<'_>,
+        step: &Step,
+        since: Timestamp,
+    ) -> Result<(), Halted> {
         if step.progress.cursor > pass.cursor {
             self.confirm(pass, since).await?;
         }
-        let compared = match pass.record.what {
-            What::Scan => self.scanned(pass, step).await?,
+        let reached = &step.progress.cursor;
+        match pass.record.what {
+            What::Recovery => self.surveyed(pass, step).await,
+            What::Scan => {
+                let sight = self.look(pass, &step.findings);
+                let compared = self.scanned(pass, sight, reached).await?;
+                pass.record.sums.files += walking.count(step).files;
+                pass.done(reached.clone(), compared);
+                Ok(())
+            }
             What::Scrub => {
                 self.scrubbed(pass, step, since).await?;
-                pass.record.sums.bytes += step.progress.bytes.saturating_sub(counted.bytes);
-                None
+                let counted = walking.count(step);
+                pass.record.sums.files += counted.files;
+                pass.record.sums.bytes += counted.bytes;
+                pass.done(reached.clone(), None);
+                Ok(())
             }
-        };
-        pass.record.sums.files += step.progress.files.saturating_sub(counted.files);
-        *counted = Counted {
-            files: step.progress.files,
-            bytes: step.progress.bytes,
-        };
-        pass.done(step, compared);
-        Ok(())
+        }
     }
 
     /// The walk went on behind the file at which workers died: it was the file.
-    async fn confirm(&mut self, pass: &mut Pass, since: Timestamp) -> Result<(), Stop> {
+    async fn confirm(&mut self, pass: &mut Pass, since: Timestamp) -> Result<(), Halted> {
         let suspect = pass.suspect.take().and_then(|name| name.digest());
-        if let (What::Scrub, Some(digest)) = (pass.record.what, suspect) {
-            tracing::warn!(%digest, "workers die at reading a blob: it is taken off the list, and its file is left");
-            self.off_the_list(digest, since).await?;
+        if let (What::Scrub | What::Recovery, Some(digest)) = (pass.record.what, suspect) {
+            self.blamed(digest, since).await?;
         }
         Ok(())
     }
 
-    async fn off_the_list(&mut self, digest: Digest, since: Timestamp) -> Result<(), Stop> {
+    /// Workers die at a file, and at no other.
+    pub(super) async fn blamed(&mut self, digest: Digest, since: Timestamp) -> Result<(), Halted> {
+        tracing::warn!(%digest, "workers die at reading a blob: it is not listed any more, and its file is left");
+        self.off_the_list(digest, since).await
+    }
+
+    pub(super) async fn off_the_list(&mut self, digest: Digest, since: Timestamp) -> Result<(), Halted> {
         if self.cache.distrust(digest, since).await? {
             (self.settings.gone)();
         }
         Ok(())
     }
 
-    async fn scanned(&mut self, pass: &mut Pass, step: &Step) -> Result<Option<Digest>, Stop> {
-        let (mut blobs, mut partials) = (Vec::new(), Vec::new());
-        for finding in &step.findings {
-            let (folder, name, size, age) = match finding {
-                Finding::File {
-                    folder,
-                    name,
-                    size,
-                    modified,
-                } => (*folder, name, Some(*size), self.age(*modified)),
-                Finding::Unreadable { folder, name, why } => {
-                    pass.record.sums.unreadable += 1;
-                    tracing::warn!(%folder, file = %name, %why, "a file cannot be looked at");
-                    (*folder, name, None, None)
-                }
-                Finding::Foreign { folder, name, .. } => {
-                    pass.record.foreign(format!("{folder}/{name}"));
-                    continue;
-                }
-                Finding::Verified { .. } | Finding::Mismatch { .. } | Finding::Kept { .. } => continue,
-            };
-            if let Some(digest) = name.digest() {
-                let seen = Seen { digest, size, age };
-                match folder {
-                    Folder::Blobs => blobs.push(seen),
-                    Folder::Fills => partials.push(seen),
-                }
-            }
-        }
-        let mut compared = None;
-        if let Some((stretch, seen)) = pass.stretch(step, blobs) {
-            compared = stretch.until;
-            let differences = self.cache.compare(stretch, seen, self.ages()).await?;
-            pass.record.sums.lost += differences.lost.len() as u64;
-            pass.record.sums.left += differences.left;
-            if !differences.lost.is_empty() {
-                (self.settings.gone)();
-            }
-            self.condemned.extend(differences.orphans);
-            self.remove_condemned(pass).await?;
-        }
-        if !partials.is_empty() {
-            let done = self.cache.compare_partials(partials, self.ages()).await?;
-            pass.record.sums.partials += done.removed;
-        }
-        Ok(compared)
-    }
-
-    async fn scrubbed(&mut self, pass: &mut Pass, step: &Step, since: Timestamp) -> Result<(), Stop> {
-        let mut wrong = Vec::new();
-        for finding in &step.findings {
-            match finding {
-                Finding::Mismatch { name, found, size } => {
-                    let Some(digest) = name.digest() else { continue };
-                    tracing::warn!(%digest, %found, size, "a blob's bytes are not what its name says");
-                    wrong.push(digest);
-                }
-                Finding::Unreadable { name, why, .. } => {
-                    pass.record.sums.unreadable += 1;
-                    tracing::warn!(file = %name, %why, "a blob's file cannot be read");
-                    if let Some(digest) = name.digest()
-                        && why.errno.is_some_and(is_of_the_medium)
-                    {
-                        self.off_the_list(digest, since).await?;
-                    }
-                }
-                _ => {}
-            }
-        }
-        if !wrong.is_empty() {
-            let condemned = self.cache.condemn(wrong, since).await?;
-            if !condemned.is_empty() {
-                pass.record.sums.mismatched += condemned.len() as u64;
-                (self.settings.gone)();
-                self.remove_files(condemned).await?;
-            }
-        }
+    /// Removes orphans and partials; what cannot be removed now stays condemned for the next time.
+    pub(super) async fn remove_condemned(&mut self, pass: &mut Pass) -> Result<(), Halted> {
+        let orphans = self.remove(Remains::Blob).await?;
+        pass.record.sums.orphans += orphans.files;
+        pass.record.sums.orphan_bytes += orphans.bytes;
+        let partials = self.remove(Remains::Partial).await?;
+        pass.record.sums.partials += partials.files;
         Ok(())
     }
 
-    /// What is left to do behind the last step.
-    async fn finish(&mut self, pass: &mut Pass) -> Result<(), Stop> {
-        if pass.record.what == What::Scan {
-            let done = self.cache.forget_lost_fills(self.ages()).await?;
-            pass.record.sums.fills += done.rows;
-        }
-        pass.suspect = None;
-        Ok(())
-    }
-
-    /// Removes orphans; what cannot be removed now stays condemned for the next time.
-    async fn remove_condemned(&mut self, pass: &mut Pass) -> Result<(), Stop> {
-        if self.condemned.is_empty() {
-            return Ok(());
-        }
-        let removed = self.remove().await?;
-        pass.record.sums.orphans += removed.0;
-        pass.record.sums.orphan_bytes += removed.1;
-        Ok(())
-    }
-
-    async fn remove_files(&mut self, files: Vec<Condemned>) -> Result<(), Stop> {
+    pub(super) async fn remove_files(&mut self, files: Vec<Condemned>) -> Result<(), Halted> {
         self.condemned.extend(files);
-        self.remove().await.map(|_| ())
+        self.remove(Remains::Blob).await.map(|_| ())
     }
 
-    async fn remove(&mut self) -> Result<(u64, u64), Stop> {
-        let digests = self.condemned.iter().map(|one| *one.digest()).collect();
-        let removed = self.hands.remove(digests).await.map_err(Stop::Hands)?;
-        self.condemned.clear();
+    async fn remove(&mut self, remains: Remains) -> Result<Removed, Halted> {
+        let of_these = |one: &&Condemned| one.remains == remains;
+        let digests: Vec<Digest> = self
+            .condemned
+            .iter()
+            .filter(of_these)
+            .map(|one| *one.digest())
+            .collect();
+        if digests.is_empty() {
+            return Ok(Removed::default());
+        }
+        let removing = match remains {
+            Remains::Blob => self.hands.remove(digests),
+            Remains::Partial => self.hands.remove_partials(digests),
+        };
+        let removed = removing.await?;
+        self.condemned.retain(|one| one.remains != remains);
         for kept in &removed.kept {
             tracing::warn!(why = %kept, "a file that is not listed cannot be removed");
         }
-        Ok((removed.files, removed.bytes))
+        Ok(removed)
     }
 
-    /// Why a walk did not come to its end; steps over the file at which it died.
-    fn failed(&self, pass: &mut Pass, error: &JobError) -> (Fault, Option<Instant>) {
-        let words = chain(error);
-        let fault = match error {
-            JobError::CircuitOpen { why, reached, .. } => {
-                // Only when nothing lies between it and the last step.
-                if let Failure::Silent { at: Some(name), .. } | Failure::Died { at: Some(name), .. } = why
-                    && *reached == pass.cursor
-                {
-                    tracing::warn!(file = %name, "workers die at a file: it is stepped over");
-                    pass.step_over(reached.folder(), name.clone());
-                }
-                Fault::Worker(words)
-            }
-            JobError::Refused { .. } => Fault::Disk(words),
-            JobError::Unread { .. } | JobError::Stopped { .. } | JobError::Busy { .. } => {
-                Fault::Janitor(words)
-            }
-        };
-        (fault, error.retry_at())
-    }
-
-    fn ages(&self) -> Ages {
-        self.settings.ages
-    }
-
-    fn age(&self, modified: i64) -> Option<Duration> {
-        let modified = Timestamp(u64::try_from(modified).ok()?);
-        modified.age(self.settings.clock.now())
+    /// Whether a walk through the folders came to its end; steps over the file at which it died.
+    pub(super) fn ended(&self, pass: &mut Pass, result: Result<Report, JobError>) -> Result<(), Halted> {
+        if let Err(error) = &result
+            && let Some((folder, name)) = poison(error, &pass.cursor)
+        {
+            tracing::warn!(file = %name, "workers die at a file: it is stepped over");
+            pass.step_over(folder, name);
+        }
+        count_restarts(pass, result)
     }
 }
 
-/// What of the present walk is counted already.
-#[derive(Default)]
-struct Counted {
-    files: u64,
-    bytes: u64,
-}
-
-fn fault(stop: Stop) -> (Fault, Option<Instant>) {
-    match stop {
-        Stop::Hands(unable) => (Fault::Worker(unable.why), unable.retry_at),
-        Stop::Cache(error) => (Fault::Index(chain(&error)), None),
+/// How a walk ended.
+pub(super) fn count_restarts(pass: &mut Pass, result: Result<Report, JobError>) -> Result<(), Halted> {
+    let report = result.map_err(|error| Halted::from(&error))?;
+    if report.part != Part::Asked {
+        let why = "somebody else has the same done".to_owned();
+        return Err(Fault::Janitor(why).into());
     }
+    pass.record.sums.restarts += u64::from(report.restarts);
+    Ok(())
 }
 
-/// Whether an error says that the bytes are gone, and not that this process is short of something.
-fn is_of_the_medium(errno: i32) -> bool {
-    use rustix::io::Errno;
-    [
-        Errno::IO,
-        Errno::BADMSG,
-        Errno::UCLEAN,
-        Errno::NODATA,
-        Errno::REMOTEIO,
-        Errno::ILSEQ,
-    ]
-    .iter()
-    .any(|known| known.raw_os_error() == errno)
+/// The file at which workers died, if nothing lies between it and the last step that was taken.
+pub(super) fn poison(error: &JobError, taken: &Cursor) -> Option<(Folder, Name)> {
+    match error {
+        JobError::CircuitOpen {
+            why: Failure::Silent { at: Some(name), .. } | Failure::Died { at: Some(name), .. },
+            reached,
+            ..
+        } if reached == taken => Some((reached.folder(), name.clone())),
+        _ => None,
+    }
 }
 
 fn milliseconds(time: Duration) -> u64 {

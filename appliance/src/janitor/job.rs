@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::place::{Cursor, Folder, Name};
-use crate::oci::Digest;
+use crate::{cache::Stamp, oci::Digest};
 
 /// Something to do. Deleting goes between the files of everything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Job {
-    /// Removes blob files. A file that is not there was removed already.
-    Unlink(Vec<Digest>),
+    /// Removes files of blobs, or of what was to be one. A file that is not there was removed already.
+    Unlink(Folder, Vec<Digest>),
     Walk(Walk),
 }
 
@@ -22,7 +22,7 @@ pub enum Job {
 /// exactly once, whatever comes and goes meanwhile; what comes or goes meanwhile may or may not be met.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Walk {
-    /// What lies under `blobs/`, then what lies under `fill/`.
+    /// What lies under `blobs/`, then what lies under `fill/`, then what lies beside them and is not the house's.
     Scan { from: Cursor },
     /// Whether the files under `blobs/` are what their names say.
     Scrub {
@@ -31,6 +31,12 @@ pub enum Walk {
         /// The most bytes to read in a second; `None`: as fast as it goes.
         rate: Option<u64>,
     },
+    /// Whether these files under `blobs/` are what their names say and are on the medium with their names.
+    Verify {
+        from: Cursor,
+        /// In order, at most [`Walk::MOST_NAMES`].
+        names: Vec<Name>,
+    },
 }
 
 /// Where the bytes of a file are to come from.
@@ -38,7 +44,7 @@ pub enum Walk {
 pub enum Reading {
     /// From the medium, past the page cache: what is at rest there is what is being checked.
     Medium,
-    /// From wherever they are fastest: to make a lost index anew.
+    /// From wherever they are fastest.
     Anywhere,
 }
 
@@ -90,6 +96,10 @@ pub enum Finding {
     Verified { name: Name, size: u64 },
     /// A file is not what its name says: this is what it hashes to.
     Mismatch { name: Name, found: Name, size: u64 },
+    /// A file is what its name says, and is on the medium, by a verification.
+    Whole { name: Name, stamp: Stamp },
+    /// A file is not what its name says, by a verification: this is what it hashes to.
+    Wrong { name: Name, found: Name, stamp: Stamp },
     /// A file could not be looked at, or not to its end.
     Unreadable {
         folder: Folder,
@@ -172,6 +182,7 @@ pub enum Task {
     Unlink,
     Scan,
     Scrub,
+    Verify,
 }
 
 impl Task {
@@ -180,6 +191,7 @@ impl Task {
             Self::Unlink => "unlink",
             Self::Scan => "scan",
             Self::Scrub => "scrub",
+            Self::Verify => "verify",
         }
     }
 }
@@ -187,17 +199,27 @@ impl Task {
 impl Job {
     pub const fn task(&self) -> Task {
         match self {
-            Self::Unlink(_) => Task::Unlink,
-            Self::Walk(Walk::Scan { .. }) => Task::Scan,
-            Self::Walk(Walk::Scrub { .. }) => Task::Scrub,
+            Self::Unlink(..) => Task::Unlink,
+            Self::Walk(walk) => walk.task(),
         }
     }
 }
 
 impl Walk {
+    /// The most names in one walk: what fits into a message several times over.
+    pub const MOST_NAMES: usize = 1024;
+
+    pub const fn task(&self) -> Task {
+        match self {
+            Self::Scan { .. } => Task::Scan,
+            Self::Scrub { .. } => Task::Scrub,
+            Self::Verify { .. } => Task::Verify,
+        }
+    }
+
     pub const fn from(&self) -> &Cursor {
         match self {
-            Self::Scan { from } | Self::Scrub { from, .. } => from,
+            Self::Scan { from } | Self::Scrub { from, .. } | Self::Verify { from, .. } => from,
         }
     }
 
@@ -206,6 +228,10 @@ impl Walk {
         let mut walk = self.clone();
         match &mut walk {
             Self::Scan { from } | Self::Scrub { from, .. } => *from = cursor,
+            Self::Verify { from, names } => {
+                names.retain(|name| cursor.after().is_none_or(|after| name > after));
+                *from = cursor;
+            }
         }
         walk
     }

@@ -5,6 +5,7 @@
 //! | [`job`], [`place`] | what can be done, how far it has come, what was found |
 //! | [`supervisor`] | the parent's side: one worker, watched |
 //! | [`start`] | how a worker comes into being |
+//! | [`vitals`] | what the kernel says of one that says nothing |
 //! | [`protocol`] | what goes through the pipes |
 //! | [`worker`] | the child's side |
 //! | [`limits`] | what the worker takes from itself first |
@@ -13,7 +14,8 @@
 //! # Promises
 //! 1. Nothing that the worker does or fails to do makes the mirror wait, grow or end.
 //! 2. A job that was cut goes on from the last step that its asker has taken.
-//! 3. The worker writes nothing and removes only what it was told to, below `blobs/`.
+//! 3. The worker writes nothing, brings to the medium what was written, and removes only what it was told to, below
+//!    `blobs/` and `fill/`.
 //!
 //! Must not know: the index, what is worth keeping, when the time for it is.
 
@@ -24,6 +26,7 @@ mod place;
 mod protocol;
 mod start;
 mod supervisor;
+mod vitals;
 mod worker;
 
 use std::io;
@@ -39,6 +42,7 @@ pub use supervisor::{
     Activity, Counts, JobState, Part, Report, Resting, Settings, Starts, Step, Supervisor, SupervisorState,
     Unlinked, WorkerFacts,
 };
+pub use vitals::{Condition, Vitals};
 pub use worker::WorkerError;
 
 /// Names what is to go wrong in a worker of a debug build. See `worker::fault`.

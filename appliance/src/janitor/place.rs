@@ -14,13 +14,15 @@ const UNSAFE: &AsciiSet = &CONTROLS.add(b'%').add(b'"').add(b'\\');
 /// The longest name of a file that Linux knows, in bytes.
 const LONGEST: usize = 255;
 
-/// A folder of the cache that holds one file per blob.
+/// A folder of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Folder {
     /// Whole blobs.
     Blobs,
     /// Blobs that are arriving.
     Fills,
+    /// The cache's own, in which the others lie. Only names are looked at there.
+    Top,
 }
 
 impl Folder {
@@ -28,6 +30,7 @@ impl Folder {
         match self {
             Self::Blobs => "blobs",
             Self::Fills => "fill",
+            Self::Top => ".",
         }
     }
 }
@@ -46,8 +49,12 @@ impl Name {
         Digest::from_file_name(std::str::from_utf8(&self.0).ok()?)
     }
 
+    pub fn as_os_str(&self) -> &std::ffi::OsStr {
+        std::ffi::OsStr::from_bytes(&self.0)
+    }
+
     pub(super) fn within(&self, folder: &Path) -> std::path::PathBuf {
-        folder.join(std::ffi::OsStr::from_bytes(&self.0))
+        folder.join(self.as_os_str())
     }
 }
 
@@ -133,10 +140,10 @@ impl FromStr for Folder {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<Self, InvalidPlace> {
-        [Self::Blobs, Self::Fills]
+        [Self::Blobs, Self::Fills, Self::Top]
             .into_iter()
             .find(|folder| folder.name() == text)
-            .ok_or_else(|| invalid(text, "a folder of the cache: `blobs` or `fill`"))
+            .ok_or_else(|| invalid(text, "a folder of the cache: `blobs`, `fill` or `.`"))
     }
 }
 
@@ -208,7 +215,8 @@ mod tests {
             Cursor::START,
             Cursor::start_of(Folder::Fills),
             Cursor::past(Folder::Blobs, odd),
-            Cursor::past(Folder::Fills, digest),
+            Cursor::past(Folder::Fills, digest.clone()),
+            Cursor::past(Folder::Top, digest),
         ] {
             assert_eq!(cursor.to_string().parse(), Ok(cursor.clone()));
             let json = serde_json::to_string(&cursor).expect("written");

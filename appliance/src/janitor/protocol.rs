@@ -20,11 +20,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::{
     job::{Finding, Pace, Progress, Refusal, Walk},
     limits::Limit,
-    place::Name,
+    place::{Folder, Name},
 };
 
 /// Both ends are the same binary. They differ only when somebody starts one by hand.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// The most bytes in a frame.
 pub(super) const LARGEST: usize = 1 << 20;
 /// The most files that one order removes: what fits into a frame several times over.
@@ -63,8 +63,9 @@ pub(super) enum ToWorker {
 /// A job as the worker gets it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Order {
-    /// Digests' files under `blobs/`, in order of their names.
+    /// Digests' files, in order of their names.
     Unlink {
+        folder: Folder,
         names: Vec<Name>,
     },
     Walk(Walk),
@@ -255,15 +256,22 @@ mod tests {
     fn the_largest_messages_fit() {
         let names = (0..MOST_UNLINKS).map(|n| format!("sha512-{n:0128}").parse().expect("a name"));
         let order = Order::Unlink {
+            folder: Folder::Fills,
             names: names.collect(),
         };
+        frame(&order).expect("fits");
+        let names = (0..Walk::MOST_NAMES).map(|n| format!("sha512-{n:0128}").parse().expect("a name"));
+        let order = Order::Walk(Walk::Verify {
+            from: Cursor::START,
+            names: names.collect(),
+        });
         frame(&order).expect("fits");
         let worst: Name = std::iter::repeat_n('\u{1}', 255)
             .collect::<String>()
             .parse()
             .expect("a name");
         let finding = Finding::Foreign {
-            folder: crate::janitor::place::Folder::Blobs,
+            folder: Folder::Blobs,
             name: worst,
             kind: crate::janitor::job::Kind::Folder,
         };
@@ -271,6 +279,19 @@ mod tests {
         frame(&FromWorker::Step {
             job: 1,
             findings,
+            progress: Progress::at(Cursor::START),
+        })
+        .expect("fits");
+        let digest: Name = format!("sha512-{:0128}", 0).parse().expect("a name");
+        let metadata = std::env::current_exe().and_then(std::fs::metadata);
+        let finding = Finding::Wrong {
+            name: digest.clone(),
+            found: digest,
+            stamp: crate::cache::Stamp::of(&metadata.expect("this program")),
+        };
+        frame(&FromWorker::Step {
+            job: 1,
+            findings: vec![finding; Pace::MOST_FILES as usize],
             progress: Progress::at(Cursor::START),
         })
         .expect("fits");

@@ -25,7 +25,10 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::worker::{self, Means};
+use super::{
+    vitals::Vitals,
+    worker::{self, Means},
+};
 use crate::{cache::Disk, source::chain};
 
 /// Something that starts workers.
@@ -48,6 +51,11 @@ pub struct Started {
 pub trait Process: Send + Sync + 'static {
     /// Its process id, if it is a process.
     fn id(&self) -> Option<u32>;
+
+    /// What the kernel says of it, if it is a process and the kernel tells. Never waits.
+    fn vitals(&self) -> Option<Vitals> {
+        self.id().and_then(Vitals::of_process)
+    }
 
     /// Ends it without asking. It may be a while until it has ended, or for ever.
     fn kill(&mut self);

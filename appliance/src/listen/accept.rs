@@ -63,20 +63,14 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
 }
 
 /// Binds the box's own socket, replacing one that an earlier process left. Only its user may open it.
-fn bind_local(path: &Path) -> Result<UnixListener, ListenError> {
-    let bound = || -> io::Result<UnixListener> {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        Ok(listener)
-    };
-    bound().map_err(|cause| ListenError {
-        address: path.display().to_string(),
-        cause,
-    })
+pub fn bind_local(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(listener)
 }
 
 /// The listening sockets.
@@ -117,13 +111,16 @@ impl Listeners {
 
     /// Adds the box's own socket. A path that cannot be bound is an error to tell, not to die of: pulls need
     /// no such socket.
-    pub fn local(mut self, path: &Path) -> (Self, Result<(), ListenError>) {
-        match bind_local(path) {
+    pub fn local(mut self, path: &Path, bound: io::Result<UnixListener>) -> (Self, Result<(), ListenError>) {
+        match bound {
             Ok(listener) => {
                 self.local = Some((listener, path.to_owned()));
                 (self, Ok(()))
             }
-            Err(error) => (self, Err(error)),
+            Err(cause) => {
+                let address = path.display().to_string();
+                (self, Err(ListenError { address, cause }))
+            }
         }
     }
 

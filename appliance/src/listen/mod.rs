@@ -15,7 +15,7 @@ use std::{future::Future, net::SocketAddr};
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-pub use accept::{ListenError, Listeners, Shutdown, bind};
+pub use accept::{ListenError, Listeners, Shutdown, bind, bind_local};
 pub use connection::Peer;
 pub use tracked::{Ending, Sent, Tracked};
 

@@ -94,6 +94,7 @@ pub struct CacheReading {
     pub reopens: u64,
     /// Times a smaller file took the index's place.
     pub compactions: u64,
+    pub damaged_rows: u64,
     /// Transactions and openings that failed.
     pub errors: u64,
 }
@@ -137,6 +138,7 @@ pub struct WorkerReading {
     pub killed: u64,
     pub died: u64,
     pub hung: u64,
+    pub spared: u64,
     pub circuit: Circuit,
 }
 
@@ -158,5 +160,5 @@ pub struct InspectionReading {
     pub files: u64,
     pub bytes: u64,
     /// What was found, by its word.
-    pub findings: [(&'static str, u64); 7],
+    pub findings: [(&'static str, u64); 9],
 }

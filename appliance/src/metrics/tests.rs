@@ -61,6 +61,7 @@ impl Readings for Still {
             commits: 7,
             reopens: 0,
             compactions: 0,
+            damaged_rows: 1,
             errors: 1,
         }
     }
@@ -77,6 +78,7 @@ impl Readings for Still {
                 killed: 3,
                 died: 2,
                 hung: 1,
+                spared: 8,
                 circuit: Circuit::Open,
             },
             inspections: vec![InspectionReading {
@@ -86,6 +88,8 @@ impl Readings for Still {
                 files: 30,
                 bytes: 0,
                 findings: [
+                    ("shown", 0),
+                    ("hidden", 0),
                     ("orphan", 8),
                     ("partial", 0),
                     ("lost", 7),
@@ -151,11 +155,13 @@ fn what_was_counted_is_rendered() {
         "larder_evicted_pieces_total 40",
         "larder_evicted_bytes_total 4000",
         "larder_condemned_files 2",
+        "larder_cache_damaged_rows_total 1",
         "larder_janitor_starts_total 6",
         "larder_janitor_start_failures_total 5",
         "larder_janitor_kills_total 3",
         "larder_janitor_deaths_total 2",
         "larder_janitor_hung_total 1",
+        "larder_janitor_spared_total 8",
         "larder_janitor_circuit_open 1",
         "larder_inspections_total{what=\"scan\",ending=\"failed\"} 2",
         "larder_inspected_files_total{what=\"scan\"} 30",

@@ -33,6 +33,9 @@ const BATCH: usize = 1 << 20;
 const BUSY_TRIES: u32 = 20;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
+/// The part of a client's patience that the disk may take to begin a file.
+const BEGINNING: u32 = 3;
+
 /// How long a write may take. A disk that is merely busy answers within seconds.
 const DISK_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -89,6 +92,15 @@ impl Mirror {
     }
 }
 
+/// Why there is no file.
+#[derive(Debug, thiserror::Error)]
+enum Unbegun {
+    #[error(transparent)]
+    Refused(#[from] CacheError),
+    #[error("the disk has not begun a file for {within:?}")]
+    Silent { within: Duration },
+}
+
 struct Flying {
     mirror: Mirror,
     repository: Repository,
@@ -128,7 +140,7 @@ impl Flying {
             Some(size) if size <= self.mirror.rules().settings.inline_below => {
                 self.to_memory(download, size).await
             }
-            size => match self.begin(size).await {
+            size => match self.begin_soon(size).await {
                 // An earlier fill may have left a file that the index had not heard of.
                 Ok(fill) => {
                     let download = (fill.len() == 0).then_some(download);
@@ -153,6 +165,16 @@ impl Flying {
             source,
             cargo,
         }));
+    }
+
+    /// Begins the file, if the disk does so while those who wait still do.
+    async fn begin_soon(&self, size: Option<u64>) -> Result<Fill, Unbegun> {
+        let within = self.mirror.rules().settings.first_byte / BEGINNING;
+        match timeout(within, self.begin(size)).await {
+            Ok(begun) => Ok(begun?),
+            // What it comes to later is dropped where it is.
+            Err(_) => Err(Unbegun::Silent { within }),
+        }
     }
 
     /// Begins the file. The recovery after a start may hold a digest for the moment that it looks at it.
@@ -207,7 +229,7 @@ impl Flying {
         if left.repository != self.repository {
             self.shown(deadline).await?;
         }
-        let begun = self.begin(left.size).await.ok();
+        let begun = self.begin_soon(left.size).await.ok();
         Ok(begun.filter(|fill| fill.len() > 0).map(|fill| (fill, left.size)))
     }
 
@@ -268,13 +290,13 @@ impl Flying {
         let horizon = Horizon::new(size);
         let file = fill.file();
         let adopted = fill.len();
-        horizon.advance(adopted);
         let mut download = match download {
             Some(download) => download,
             None => {
                 let whole = size == Some(adopted);
-                if size.is_some() && (whole || self.route.outlook() != Outlook::Down) {
-                    // What is here can be read at once, before the upstream is asked for the rest.
+                let early = size.is_some() && (whole || self.route.outlook() != Outlook::Down);
+                if early {
+                    // What is here can be read as soon as it was hashed, before the upstream is asked for the rest.
                     self.depart(
                         Cargo::Growing {
                             file: file.clone(),
@@ -284,9 +306,22 @@ impl Flying {
                         None,
                     );
                 }
-                if let Err(error) = fill.rehash().await {
-                    fill.discard();
-                    return Err(self.failed(&horizon, Unserved::new(Reason::Unavailable, chain(&error))));
+                let mut hashed = 0;
+                while hashed < adopted {
+                    hashed = match timeout(DISK_PATIENCE, fill.rehash_part()).await {
+                        Ok(Ok(hashed)) => hashed,
+                        Ok(Err(error)) => {
+                            tracing::warn!(digest = %self.digest, error = %chain(&error), "what is here of it cannot be read, passing through");
+                            if early {
+                                self.detach(fill, &horizon, size);
+                                return Ok(());
+                            }
+                            fill.discard();
+                            return self.pass_anew().await;
+                        }
+                        Err(_) => return Err(self.failed(&horizon, self.stalled())),
+                    };
+                    horizon.advance(hashed);
                 }
                 let mut download = self.download(adopted).of_size(size);
                 if !whole {
@@ -328,23 +363,10 @@ impl Flying {
             match written {
                 Ok(Ok(emptied)) => reuse(&mut arrived, emptied),
                 // Nothing says what is in the file: its readers are better off with a reset than with silence.
-                Err(_) => {
-                    let message = format!(
-                        "the disk has not taken a byte of {} for {DISK_PATIENCE:?}",
-                        self.digest
-                    );
-                    let busy = Reason::Busy {
-                        retry_after: DISK_PATIENCE,
-                    };
-                    return Err(self.failed(&horizon, Unserved::new(busy, message)));
-                }
+                Err(_) => return Err(self.failed(&horizon, self.stalled())),
                 Ok(Err(error)) => {
                     tracing::warn!(digest = %self.digest, at = fill.len(), error = %chain(&error), "storing stopped, passing through");
-                    self.mirror.0.metrics.fill_unstored();
-                    let at = fill.len();
-                    let onward = self.onward(fill.hasher(), at, size.or(download.size()), None);
-                    horizon.growth.end(Ended::Detached { at, onward });
-                    fill.discard();
+                    self.detach(fill, &horizon, size.or(download.size()));
                     return Ok(());
                 }
             }
@@ -376,6 +398,36 @@ impl Flying {
                 ))
             }
         }
+    }
+
+    /// The file cannot go on: its readers do, from where the hash stands.
+    fn detach(&self, fill: Fill, horizon: &Horizon, size: Option<u64>) {
+        self.mirror.0.metrics.fill_unstored();
+        let (hasher, at) = fill.hashed();
+        let onward = self.onward(hasher, at, size, None);
+        horizon.growth.end(Ended::Detached { at, onward });
+        fill.discard();
+    }
+
+    /// The same while nobody reads yet.
+    async fn pass_anew(&self) -> Result<(), Unserved> {
+        let mut download = self.download(0);
+        let patience = self.mirror.rules().settings.first_byte;
+        download.open(Instant::now() + patience).await?;
+        let size = download.size();
+        self.pass(download, size);
+        Ok(())
+    }
+
+    fn stalled(&self) -> Unserved {
+        let message = format!(
+            "the disk has not moved a byte of {} for {DISK_PATIENCE:?}",
+            self.digest
+        );
+        let busy = Reason::Busy {
+            retry_after: DISK_PATIENCE,
+        };
+        Unserved::new(busy, message)
     }
 
     fn failed(&self, horizon: &Horizon, unserved: Unserved) -> Unserved {

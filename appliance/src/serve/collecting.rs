@@ -6,16 +6,16 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::task::JoinHandle;
 
-use super::facts::Site;
+use super::{endpoints::Opened, facts::Site, obtaining};
 use crate::{
     api,
-    cache::{Cache, Disk, eviction::Cost},
+    cache::{Cache, Disk},
     clock::{Clock, Timestamp},
     collector::{Collector, Compactor, CompactorSettings, Ending, Hands, Record, Removed, Settings, Unable},
     config::{Config, TimeOfDay, Window},
-    janitor::{Program, Settings as JanitorSettings, Starts, Supervisor, Thread},
+    janitor::{Folder, Settings as JanitorSettings, Starts, Supervisor, Thread},
     mirror::Mirror,
-    oci::{Digest, Image, Reference, UpstreamName},
+    oci::{Digest, Image, Reference},
     source::chain,
 };
 
@@ -24,8 +24,18 @@ pub(super) struct Worker(pub(super) Supervisor);
 
 impl Hands for Worker {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Blobs, files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from(Folder::Fills, files)
+    }
+}
+
+impl Worker {
+    fn remove_from(&self, folder: Folder, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
-            match self.0.unlink(files).await {
+            match self.0.unlink_in(folder, files).await {
                 Ok(unlinked) => Ok(Removed {
                     files: unlinked.files,
                     bytes: unlinked.bytes,
@@ -59,15 +69,12 @@ impl Collecting {
         mirror: &Mirror,
         clock: &Clock,
         site: &Arc<ArcSwap<Site>>,
+        opened: &Opened,
     ) -> Self {
         // The worker stands elsewhere.
         let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
-        let starts = Starts {
-            process: Arc::new(Program::this()),
-            thread: Some(Arc::new(Thread::on(Disk::real()))),
-        };
         let janitor = Supervisor::new(
-            starts,
+            starts(),
             JanitorSettings::new(folder, &config.janitor),
             fastrand::Rng::new(),
         );
@@ -92,7 +99,10 @@ impl Collecting {
                 let (cache, site) = (cache.clone(), site.clone());
                 Arc::new(move || pinned(&cache, &site.load().config))
             },
-            cost,
+            costs: {
+                let (site, opened) = (site.clone(), opened.clone());
+                Arc::new(move || obtaining::costs(&site.load(), &opened))
+            },
             window,
             gone: {
                 let mirror = mirror.clone();
@@ -122,12 +132,15 @@ impl Collecting {
     }
 }
 
-/// Docker Hub counts what is fetched, and refuses at some number.
-fn cost(upstream: &UpstreamName) -> Cost {
-    if upstream.is_docker_hub() {
-        Cost::COUNTED
-    } else {
-        Cost::ORDINARY
+fn starts() -> Starts {
+    let thread = Arc::new(Thread::on(Disk::real()));
+    Starts {
+        #[cfg(not(test))]
+        process: Arc::new(crate::janitor::Program::this()),
+        // This program is the tests'.
+        #[cfg(test)]
+        process: thread.clone(),
+        thread: Some(thread),
     }
 }
 

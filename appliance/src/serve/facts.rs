@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -77,6 +78,7 @@ impl console::Facts for Facts {
 
     fn images(&self) -> BoxFuture<'_, Result<Images, String>> {
         let (mirror, site) = (self.mirror.clone(), self.site.load_full());
+        let (cache, now) = (mirror.cache().clone(), self.clock.now());
         let pins = mirror.cache().pins();
         async move {
             let listed = tokio::task::spawn_blocking(move || mirror.inventory()).await;
@@ -90,8 +92,14 @@ impl console::Facts for Facts {
                 .iter()
                 .filter_map(|text| Image::parse(text, default, |_| true).ok());
             let pins: Vec<Image> = site_pins.iter().cloned().chain(by_people).collect();
-            let images = kept.into_iter().map(|image| entry(image, &pins)).collect();
-            Ok(Images { images })
+            let entry = |image: Kept| {
+                // A tag is pulled by its manifest, whatever a client needs of it.
+                let last = cache.last_use(&image.digest).and_then(|last| last.age(now));
+                entry(image, &pins, last)
+            };
+            Ok(Images {
+                images: kept.into_iter().map(entry).collect(),
+            })
         }
         .boxed()
     }
@@ -130,7 +138,7 @@ impl console::Facts for Facts {
     }
 }
 
-fn entry(kept: Kept, pins: &[Image]) -> ImageEntry {
+fn entry(kept: Kept, pins: &[Image], last_pull: Option<Duration>) -> ImageEntry {
     let pinned = pins.iter().any(|pin| {
         pin.repository == kept.repository
             && match &pin.reference {
@@ -144,7 +152,7 @@ fn entry(kept: Kept, pins: &[Image]) -> ImageEntry {
         bytes: kept.bytes,
         platforms: kept.platforms.iter().map(ToString::to_string).collect(),
         complete: kept.completeness == Completeness::Whole,
-        last_pulled_seconds_ago: None,
+        last_pulled_seconds_ago: last_pull.map(|ago| ago.as_secs()),
         reference: Image {
             repository: kept.repository,
             reference: Reference::Tag(kept.tag),

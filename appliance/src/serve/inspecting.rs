@@ -14,7 +14,7 @@ use crate::{
     cache::Cache,
     clock::{Clock, Timestamp},
     config::Config,
-    inspection::{Ending, Fault, Inspector, Record, Settings, What},
+    inspection::{Ending, Fault, Inspector, Record, Settings, What, Why},
     janitor::Supervisor,
     mirror::Mirror,
 };
@@ -84,6 +84,8 @@ pub(super) fn told(record: &Record, now: Timestamp) -> api::Inspection {
         took_milliseconds: record.took,
         files: sums.files,
         bytes_read: sums.bytes,
+        shown: sums.shown,
+        hidden: sums.hidden,
         orphans: sums.orphans,
         orphan_bytes: sums.orphan_bytes,
         left: sums.left,
@@ -102,9 +104,82 @@ pub(super) fn told(record: &Record, now: Timestamp) -> api::Inspection {
 }
 
 /// What a person should know of the last pass of each kind.
-pub(super) fn reasons(history: &[Record]) -> impl Iterator<Item = String> {
-    let last = |what| history.iter().rev().find(|record| record.what == what);
-    let last = What::ALL.into_iter().filter_map(last);
-    last.filter(|record| record.is_alarming() || matches!(record.ending, Ending::Failed(_)))
-        .map(|record| format!("the last inspection: {record}"))
+pub(super) fn reasons(history: &[Record]) -> Vec<String> {
+    let last = What::ALL.into_iter().filter_map(|what| {
+        let of_kind = |record: &Record| record.what == what;
+        let at = history.iter().rposition(of_kind)?;
+        reason(&history[at], &history[at + 1..])
+    });
+    last.collect()
+}
+
+fn reason(record: &Record, later: &[Record]) -> Option<String> {
+    let failed = matches!(record.ending, Ending::Failed(_));
+    if record.what != What::Recovery {
+        return (failed || record.is_alarming()).then(|| format!("the last inspection: {record}"));
+    }
+    let finds = record.why == Why::Loss || record.sums.shown + record.sums.hidden > 0;
+    if record.ending == Ending::Open && finds {
+        return Some(format!("the list of what is here is being made anew: {record}"));
+    }
+    // A scan has looked at all again.
+    let is_past = later
+        .iter()
+        .any(|later| later.what == What::Scan && later.ending == Ending::Done);
+    let is_told = failed || (record.is_alarming() && !is_past);
+    is_told.then(|| format!("bringing files and list together: {record}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspection::Sums;
+
+    fn record(what: What, why: Why, ending: Ending, sums: Sums) -> Record {
+        Record {
+            what,
+            why,
+            at: Timestamp(1),
+            took: 0,
+            sums,
+            foreign_names: Vec::new(),
+            ending,
+        }
+    }
+
+    #[test]
+    fn a_recovery_is_told_while_it_matters() {
+        let (start, loss) = (Why::Start, Why::Loss);
+        let hidden = Sums {
+            hidden: 1,
+            ..Sums::default()
+        };
+        let lost = Sums {
+            lost: 1,
+            ..Sums::default()
+        };
+        let failed = || Ending::Failed(Fault::Worker("it hangs".to_owned()));
+        for (why, ending, sums, told) in [
+            (start, Ending::Open, Sums::default(), None),
+            (start, Ending::Open, hidden, Some("is being made anew")),
+            (loss, Ending::Open, Sums::default(), Some("is being made anew")),
+            (loss, Ending::Done, hidden, None),
+            (start, Ending::Done, lost, Some("1 blobs lost their file")),
+            (start, failed(), Sums::default(), Some("it hangs")),
+        ] {
+            let history = [record(What::Recovery, why, ending, sums)];
+            let reasons = reasons(&history);
+            match told {
+                None => assert_eq!(reasons, [""; 0], "{history:?}"),
+                Some(words) => assert!(reasons[0].contains(words), "{reasons:?}"),
+            }
+        }
+        let mut history = vec![
+            record(What::Recovery, start, Ending::Done, lost),
+            record(What::Scan, Why::Schedule, Ending::Done, Sums::default()),
+        ];
+        assert_eq!(reasons(&history), [""; 0], "all was looked at since");
+        history[0].ending = failed();
+        assert_eq!(reasons(&history).len(), 1);
+    }
 }

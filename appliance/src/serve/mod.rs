@@ -13,6 +13,7 @@ mod hands;
 mod house;
 mod inspecting;
 mod limits;
+mod obtaining;
 mod pages;
 mod readings;
 mod record;

@@ -84,6 +84,7 @@ impl Readings for Facts {
             commits: stats.counters.commits,
             reopens: stats.counters.reopens,
             compactions: stats.counters.compactions,
+            damaged_rows: stats.counters.damaged_rows,
             errors: stats.counters.errors,
         }
     }
@@ -109,6 +110,7 @@ impl Readings for Facts {
                 killed: janitor.counts.killed,
                 died: janitor.counts.died,
                 hung: janitor.counts.hung,
+                spared: janitor.counts.spared,
                 circuit: if is_open { Circuit::Open } else { Circuit::Closed },
             },
             inspections: What::ALL
@@ -133,6 +135,8 @@ fn inspected(what: What, outcomes: &Outcomes) -> InspectionReading {
         files: sums.files,
         bytes: sums.bytes,
         findings: [
+            ("shown", sums.shown),
+            ("hidden", sums.hidden),
             ("orphan", sums.orphans),
             ("partial", sums.partials),
             ("lost", sums.lost),

@@ -1,7 +1,7 @@
 //! The running mirror: built from the configuration, open, and closed in order.
 //!
 //! Promises: the door opens as soon as the index is open, whatever the WAN and the rest of the disk do; what
-//! can wait (recovery, unfinished fills) waits until it is open. Must not know: signals.
+//! can wait (recovery, unfinished fills) goes on beside it. Must not know: signals.
 
 use std::{
     net::SocketAddr,
@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     config::{Config, Inputs},
     console::Console,
-    listen::{Bound, Listeners, Shutdown, bind},
+    listen::{Bound, Listeners, Shutdown, bind, bind_local},
     memory::Budget,
     metrics::{Exposition, Metrics},
     mirror::{Mirror, Pace},
@@ -48,7 +48,7 @@ const STORING: Duration = Duration::from_secs(2);
 /// A mirror that serves.
 pub(super) struct Service {
     bound: Bound,
-    facts: Arc<Facts>,
+    pub(super) facts: Arc<Facts>,
     reloader: Arc<Reloader>,
     cache: Cache,
     shutdown: Shutdown,
@@ -77,10 +77,10 @@ impl Service {
         let made = upstreams::make(&config, &client, &[])?;
         let rules = upstreams::rules(&config, &made, &client, &opened, &pace);
         let mirror = Mirror::new(rules, cache.clone(), budget, clock.clone(), metrics.clone());
-        let listeners = listeners(&config)?;
+        let listeners = listeners(&config, &cache)?;
         let bound = listeners.bound();
         let site = Arc::new(ArcSwap::from_pointee(Site { config, made }));
-        let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site);
+        let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site, &opened);
         let inspecting = Inspecting::start(
             &site.load().config,
             &cache,
@@ -133,7 +133,8 @@ impl Service {
             serving: tokio::spawn(serving),
             collecting,
             inspecting,
-            upkeep: tokio::spawn(upkeep(cache.clone(), mirror)),
+            // Each by its own: a recovery can take hours, and neither touches what the other is at.
+            upkeep: tokio::spawn(async move { mirror.resume_fills().await }),
             cache,
         })
     }
@@ -182,7 +183,7 @@ impl Service {
     }
 }
 
-fn listeners(config: &Config) -> Result<Listeners, ServeError> {
+fn listeners(config: &Config, cache: &Cache) -> Result<Listeners, ServeError> {
     let mut listeners = Listeners::default();
     if let Some(address) = config.listen.http {
         listeners = listeners.plain(bind(address).map_err(ServeError::Listen)?);
@@ -191,7 +192,9 @@ fn listeners(config: &Config) -> Result<Listeners, ServeError> {
         let tls = build::certificate(config).map_err(ServeError::Certificate)?;
         listeners = listeners.tls(bind(address).map_err(ServeError::Listen)?, tls);
     }
-    let (listeners, local) = listeners.local(&config.socket());
+    let socket = config.socket();
+    let made = cache.backed(&socket, || bind_local(&socket));
+    let (listeners, local) = listeners.local(&socket, made);
     if let Err(error) = local {
         tracing::warn!(error = %chain(&error), "commands on this box cannot reach the mirror");
     }
@@ -200,11 +203,4 @@ fn listeners(config: &Config) -> Result<Listeners, ServeError> {
     let (http, https) = (text(bound.http), text(bound.https));
     tracing::info!(http, https, data_dir = %config.data_dir.display(), "listening");
     Ok(listeners)
-}
-
-/// What follows the opening of the door.
-async fn upkeep(cache: Cache, mirror: Mirror) {
-    let recovery = cache.recover().await;
-    tracing::info!(?recovery, "recovered");
-    mirror.resume_fills().await;
 }

@@ -1,18 +1,24 @@
 //! The whole house on port 0, as clients and commands see it.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, UnixStream},
+};
 
 use super::service::Service;
 use crate::{
-    api::{Mode, PullEvent, Reloaded, Status, path},
+    api::{Images, Mode, PullEvent, Reloaded, Status, path},
+    cache::eviction::Cost,
+    clock::Timestamp,
     config::{self, FileChoice, Inputs},
+    oci::{Algorithm, Digest, Manifest, MediaType, Repository},
     telemetry::Log,
 };
 
@@ -25,11 +31,16 @@ struct Bed {
 
 impl Bed {
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With more in the configuration.
+    async fn with(more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let text = format!(
             "data_dir = {:?}\nbuiltin_upstreams = false\ndefault_upstream = \"up.test\"\n\
              [listen]\nhttp = \"127.0.0.1:0\"\n\
-             [[upstream]]\nname = \"up.test\"\nendpoints = [\"http://127.0.0.1:9\"]\n",
+             [[upstream]]\nname = \"up.test\"\nendpoints = [\"http://127.0.0.1:9\"]\n{more}",
             dir.path().join("data")
         );
         let file = dir.path().join("larder.toml");
@@ -48,6 +59,12 @@ impl Bed {
             address,
             dir,
         }
+    }
+
+    fn cost(&self, upstream: &str) -> Cost {
+        let facts = &self.service.facts;
+        let costs = super::obtaining::costs(&facts.site.load(), &facts.opened);
+        costs(&upstream.parse().expect("valid"))
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -92,6 +109,77 @@ where
     let bytes = body.collect().await.expect("a body").to_bytes();
     let text = String::from_utf8(bytes.to_vec()).expect("text");
     (head.status, head.headers, text)
+}
+
+#[tokio::test]
+async fn what_an_upstream_had_that_fails_for_long_is_dear() {
+    // A registry that has nothing, and says so.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).await.is_ok_and(|count| count > 0) {
+                    let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+                    if stream.write_all(answer).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let other = format!("[[upstream]]\nname = \"other.test\"\nendpoints = [\"http://{address}\"]\n");
+    let bed = Bed::with(&other).await;
+    let ask = async |upstream: &str| {
+        let (status, _) = bed.get(&format!("/v2/{upstream}/a/manifests/1")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+    };
+    for _ in 0..3 {
+        ask("up.test").await;
+        ask("other.test").await;
+    }
+    assert_eq!(bed.cost("up.test"), Cost::ORDINARY, "it may be a hiccup");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(700)).await;
+    tokio::time::resume();
+    ask("up.test").await;
+    assert_eq!(bed.cost("up.test"), Cost::ORDINARY, "it may be the WAN");
+    ask("other.test").await;
+    assert_eq!(bed.cost("up.test"), Cost::UNOBTAINABLE);
+    assert_eq!(bed.cost("other.test"), Cost::ORDINARY);
+    assert_eq!(bed.cost("docker.io"), Cost::COUNTED);
+}
+
+#[tokio::test]
+async fn an_image_says_when_it_was_pulled_last() {
+    let bed = Bed::new().await;
+    let facts = &bed.service.facts;
+    let bytes = Bytes::from_static(b"{}");
+    let manifest = Manifest {
+        digest: Digest::of(Algorithm::Sha256, &bytes),
+        media_type: MediaType::OCI_MANIFEST.parse().expect("valid"),
+        bytes,
+    };
+    let repository = Repository {
+        upstream: "up.test".parse().expect("valid"),
+        path: "a".parse().expect("valid"),
+    };
+    let cache = facts.mirror.cache();
+    cache.put_manifest(&repository, &manifest).await.expect("stored");
+    let (tag, now) = ("1".parse().expect("valid"), facts.clock.now());
+    let put = cache.put_tag(&repository, &tag, manifest.digest, now);
+    put.await.expect("stored");
+    let last = async || {
+        let (_, told) = bed.get(path::IMAGES).await;
+        let told: Images = serde_json::from_str(&told).expect("images");
+        told.images[0].last_pulled_seconds_ago.expect("known")
+    };
+    assert!(last().await < 80);
+    facts.clock.not_before(Timestamp(now.0 + 90));
+    assert!((90..170).contains(&last().await));
+    assert_eq!(bed.get("/v2/up.test/a/manifests/1").await.0, StatusCode::OK);
+    assert!(last().await < 80);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use super::{
     errand::Errand,
     eyeballs::{Families, Family, FamilyHealth},
     failure::Failure,
+    health::Failing,
     ledger::Ledger,
     manifest,
     operation::Operation,
@@ -52,6 +53,8 @@ pub struct EndpointStatus {
     pub last_error: Option<LastError>,
     /// How long ago it last answered.
     pub answered: Option<Duration>,
+    /// Whether and since when its calls fail.
+    pub failing: Option<Failing>,
     /// Smoothed time to the head of a response.
     pub latency: Option<Duration>,
     pub ipv4: FamilyHealth,
@@ -76,6 +79,7 @@ impl Endpoint {
             health: reading.health,
             last_error: reading.last_error,
             answered: reading.answered,
+            failing: reading.failing,
             latency: reading.latency,
             ipv4: family(Family::V4),
             ipv6: family(Family::V6),

@@ -25,6 +25,9 @@ use tokio::time::Instant;
 
 use crate::{backoff::Backoff, source::Health};
 
+/// Failures that lie further apart than this are not of one outage.
+const GAP: Duration = Duration::from_secs(3600);
+
 /// The strain at which the breaker opens.
 const TRIP: u8 = 6;
 
@@ -52,6 +55,14 @@ impl Outcome {
             Self::Silent | Self::Overloaded(_) => TRIP,
         }
     }
+}
+
+/// An outage, as far as calls have shown it: one failure after the other and no answer between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// How long ago the first of them was, and the last.
+    pub first: Duration,
+    pub last: Duration,
 }
 
 /// Leave to make one call. It ends with [`Breaker::end`] or [`Breaker::abandon`].
@@ -84,6 +95,8 @@ pub(super) struct Breaker {
     rng: fastrand::Rng,
     era: u64,
     answered: Option<Instant>,
+    /// The first and the last failure since.
+    failing: Option<(Instant, Instant)>,
 }
 
 impl Breaker {
@@ -94,6 +107,7 @@ impl Breaker {
             rng,
             era: 0,
             answered: None,
+            failing: None,
         }
     }
 
@@ -114,6 +128,12 @@ impl Breaker {
     pub(super) fn end(&mut self, leave: Leave, outcome: Outcome, now: Instant) {
         if outcome == Outcome::Answered {
             self.answered = Some(now);
+            self.failing = None;
+        } else {
+            let known = self
+                .failing
+                .filter(|(_, last)| now.saturating_duration_since(*last) < GAP);
+            self.failing = Some((known.map_or(now, |(first, _)| first), now));
         }
         if leave.era != self.era {
             return;
@@ -157,6 +177,14 @@ impl Breaker {
     /// How long ago it last answered.
     pub(super) fn answered(&self, now: Instant) -> Option<Duration> {
         self.answered.map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Whether and since when it fails.
+    pub(super) fn failing(&self, now: Instant) -> Option<Failing> {
+        self.failing.map(|(first, last)| Failing {
+            first: now.saturating_duration_since(first),
+            last: now.saturating_duration_since(last),
+        })
     }
 
     fn wake(&mut self, now: Instant) {

@@ -53,6 +53,7 @@ pub use client::{Client, Usage};
 pub use endpoint::{Endpoint, EndpointStatus};
 pub use error::{InvalidCa, UpstreamError};
 pub use eyeballs::FamilyHealth;
+pub use health::Failing;
 pub use ledger::Ledger;
 pub use proxy::{InvalidProxy, ProxySettings};
 pub use record::LastError;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     failure::{Failure, Kind},
-    health::{Breaker, Leave, Outcome},
+    health::{Breaker, Failing, Leave, Outcome},
     ledger::Ledger,
     operation::{Class, Operation},
 };
@@ -64,6 +64,7 @@ struct Book {
 pub(super) struct Reading {
     pub(super) health: Health,
     pub(super) answered: Option<Duration>,
+    pub(super) failing: Option<Failing>,
     pub(super) ledger: Option<Ledger>,
     pub(super) last_error: Option<LastError>,
     pub(super) latency: Option<Duration>,
@@ -135,6 +136,7 @@ impl Record {
         Reading {
             health: book.breaker.health(now),
             answered: book.breaker.answered(now),
+            failing: book.breaker.failing(now),
             ledger: book.ledger,
             last_error: book.last_error.as_ref().map(|(text, fault, at)| LastError {
                 text: text.clone(),

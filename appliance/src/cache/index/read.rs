@@ -6,21 +6,21 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
-use redb::{ReadOnlyTable, ReadableTable, ReadableTableMetadata};
+use redb::ReadableTableMetadata;
 
 use crate::{
     cache::{
-        content::{ImageRow, ReferrersRecord, TagRecord},
+        content::{ReferrersRecord, TagRecord},
         error::CacheError,
-        uses::KeyPrefix,
     },
     clock::Timestamp,
-    oci::{Digest, Links, Manifest, Repository, Tag, UpstreamName},
+    oci::{Digest, Manifest, Repository, Tag},
 };
 
 use super::{
     Index,
     failure::Failure,
+    lists::split_tag_key,
     rows::{BlobRow, FillRow, Place, TagRow, decode_media_type, decode_referrers},
     tables::{
         Reading, RepositoryId, meta, prefix_end, referrers_key, repository_from, repository_text, shown_key,
@@ -71,8 +71,6 @@ pub(crate) struct Sums {
     pub(crate) density: u64,
 }
 
-type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
-
 impl Reading<'_> {
     fn repository(&self, repository: &Repository) -> Result<Option<RepositoryId>, Failure> {
         let text = repository_text(repository);
@@ -80,7 +78,7 @@ impl Reading<'_> {
         Ok(id.map(|id| RepositoryId(id.value())))
     }
 
-    fn name(&self, id: RepositoryId) -> Result<Repository, Failure> {
+    pub(super) fn name(&self, id: RepositoryId) -> Result<Repository, Failure> {
         let name = self.names()?.get(id.0)?;
         name.and_then(|name| repository_from(name.value()))
             .ok_or(Failure::Decode("a repository's name"))
@@ -186,7 +184,7 @@ impl Index {
     }
 
     /// When a tag was checked, counting what is not written yet.
-    fn checked(&self, repository: &Repository, tag: &Tag, row: &TagRow) -> Timestamp {
+    pub(super) fn checked(&self, repository: &Repository, tag: &Tag, row: &TagRow) -> Timestamp {
         self.fresh()
             .checked(repository, tag, &row.digest)
             .unwrap_or(row.checked)
@@ -232,163 +230,6 @@ impl Index {
         })
     }
 
-    /// Every tag, in pieces.
-    pub(crate) fn images(&self) -> Result<Vec<ImageRow>, CacheError> {
-        let mut images = Vec::new();
-        let mut after = None;
-        loop {
-            let (piece, last) = self.read("list the images", &"", |index| {
-                let mut piece = Vec::new();
-                let last = for_piece(&index.tags()?, after.as_deref(), |key, value| {
-                    let (id, tag) = split_tag_key(key)?;
-                    piece.push((index.name(id)?, tag, tag_row(value)?));
-                    Ok(())
-                })?;
-                Ok((piece, last))
-            })?;
-            for (repository, tag, row) in piece {
-                images.push(ImageRow {
-                    checked: self.checked(&repository, &tag, &row),
-                    digest: row.digest,
-                    repository,
-                    tag,
-                });
-            }
-            match last {
-                Some(last) => after = Some(last),
-                None => return Ok(images),
-            }
-        }
-    }
-
-    /// The next piece of the list of blobs after a digest; empty at the end.
-    pub(crate) fn blobs_after(&self, after: Option<&Digest>) -> Result<Vec<(Digest, BlobRow)>, CacheError> {
-        self.read("list the blobs", &"", |index| {
-            let mut piece = Vec::new();
-            for_piece(&index.blobs()?, after.map(Digest::key), |key, value| {
-                let digest = Digest::from_key(key).ok_or(Failure::Decode("a blob's key"))?;
-                let row = BlobRow::decode(value).ok_or(Failure::Decode("a blob's row"))?;
-                piece.push((digest, row));
-                Ok(())
-            })?;
-            Ok(piece)
-        })
-    }
-
-    /// What the next manifests after a key name; the key of the last, if there can be more. Each manifest
-    /// comes once, with the first repository that has it.
-    pub(crate) fn links_after(
-        &self,
-        after: Option<&[u8]>,
-    ) -> Result<(Vec<Linked>, Option<Vec<u8>>), CacheError> {
-        self.read("read the manifests", &"", |index| {
-            let mut piece: Vec<Linked> = Vec::new();
-            let mut bytes = 0;
-            let lower = after.map_or(Bound::Unbounded, Bound::Excluded);
-            for row in index.manifests()?.range::<&[u8]>((lower, Bound::Unbounded))? {
-                let row = row?;
-                let key = row.0.value();
-                let (digest, id) = split_shown_key(key)?;
-                if piece.last().is_some_and(|last| last.digest == digest) {
-                    continue;
-                }
-                // One that cannot be read names nothing; whoever asks for it will see.
-                let content = index.inline()?.get(digest.key())?;
-                let links = match &content {
-                    Some(content) => {
-                        bytes += content.value().len();
-                        Links::of(content.value()).unwrap_or_default()
-                    }
-                    None => Links::default(),
-                };
-                piece.push(Linked {
-                    digest,
-                    upstream: index.name(id)?.upstream,
-                    links,
-                });
-                if bytes > PIECE_BYTES || piece.len() == PIECE {
-                    // What follows of the same manifest is passed over.
-                    let end = prefix_end(digest.key());
-                    return Ok((piece, end));
-                }
-            }
-            Ok((piece, None))
-        })
-    }
-
-    /// The keys of all tags, with what each stands for, in pieces.
-    pub(crate) fn tag_keys(&self) -> Result<Vec<(Digest, Vec<u8>)>, CacheError> {
-        let mut keys = Vec::new();
-        let mut after = None;
-        loop {
-            let (piece, last) = self.read("list the tags", &"", |index| {
-                let mut piece = Vec::new();
-                let last = for_piece(&index.tags()?, after.as_deref(), |key, value| {
-                    piece.push((tag_row(value)?.digest, key.to_vec()));
-                    Ok(())
-                })?;
-                Ok((piece, last))
-            })?;
-            keys.extend(piece);
-            match last {
-                Some(last) => after = Some(last),
-                None => return Ok(keys),
-            }
-        }
-    }
-
-    /// The blobs whose keys begin so, as far as they are still here.
-    pub(crate) fn digests_of(&self, prefixes: &[KeyPrefix]) -> Result<Vec<Option<Digest>>, CacheError> {
-        self.read("find the blobs", &"", |index| {
-            let blobs = index.blobs()?;
-            let mut digests = Vec::with_capacity(prefixes.len());
-            for prefix in prefixes {
-                let mut rows =
-                    blobs.range::<&[u8]>((Bound::Included(prefix.as_slice()), Bound::Unbounded))?;
-                let digest = match rows.next() {
-                    Some(row) => Digest::from_key(row?.0.value()),
-                    None => None,
-                };
-                digests.push(digest.filter(|digest| digest.key().starts_with(prefix)));
-            }
-            Ok(digests)
-        })
-    }
-
-    /// What people want kept. An index of before there were pins has none.
-    pub(crate) fn pins(&self) -> Result<Vec<String>, CacheError> {
-        self.read("list the pins", &"", |index| {
-            let pins = match index.pins() {
-                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-                pins => pins?,
-            };
-            let mut all = Vec::new();
-            for row in pins.iter()? {
-                all.push(row?.0.value().to_owned());
-            }
-            Ok(all)
-        })
-    }
-
-    /// All fills. There are as many as blobs arrive at once, and those that were left.
-    pub(crate) fn fills(&self) -> Result<Vec<Listed>, CacheError> {
-        self.read("list the fills", &"", |index| {
-            let mut fills = Vec::new();
-            for row in index.fills()?.iter()? {
-                let (key, value) = row?;
-                let digest = Digest::from_key(key.value()).ok_or(Failure::Decode("a fill's key"))?;
-                let row = FillRow::decode(value.value()).ok_or(Failure::Decode("a fill's row"))?;
-                let repository = index.name(row.repository)?;
-                fills.push(Listed {
-                    digest,
-                    repository,
-                    row,
-                });
-            }
-            Ok(fills)
-        })
-    }
-
     pub(crate) fn fill(&self, digest: &Digest) -> Result<Option<Listed>, CacheError> {
         self.read("look up the fill", digest, |index| {
             let Some(value) = index.fills()?.get(digest.key())? else {
@@ -425,51 +266,6 @@ impl Index {
     }
 }
 
-/// What a manifest names.
-#[derive(Debug)]
-pub(crate) struct Linked {
-    pub(crate) digest: Digest,
-    /// Whence it came first.
-    pub(crate) upstream: UpstreamName,
-    pub(crate) links: Links,
-}
-
-/// How many rows of a long list are read in one snapshot, and about how many bytes of manifests.
-const PIECE: usize = 1024;
-const PIECE_BYTES: usize = 1 << 20;
-
-/// Visits the rows after a key, as many as one snapshot should. The last key, if there can be more.
-fn for_piece(
-    table: &Table,
-    after: Option<&[u8]>,
-    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Failure>,
-) -> Result<Option<Vec<u8>>, Failure> {
-    let lower = after.map_or(Bound::Unbounded, Bound::Excluded);
-    for (count, row) in table.range::<&[u8]>((lower, Bound::Unbounded))?.enumerate() {
-        let (key, value) = row?;
-        visit(key.value(), value.value())?;
-        if count + 1 == PIECE {
-            return Ok(Some(key.value().to_vec()));
-        }
-    }
-    Ok(None)
-}
-
-fn tag_row(bytes: &[u8]) -> Result<TagRow, Failure> {
+pub(super) fn tag_row(bytes: &[u8]) -> Result<TagRow, Failure> {
     TagRow::decode(bytes).ok_or(Failure::Decode("a tag's row"))
-}
-
-fn split_shown_key(key: &[u8]) -> Result<(Digest, RepositoryId), Failure> {
-    let parts = key
-        .split_last_chunk::<4>()
-        .and_then(|(digest, id)| Some((Digest::from_key(digest)?, RepositoryId(u32::from_be_bytes(*id)))));
-    parts.ok_or(Failure::Decode("a manifest's key"))
-}
-
-fn split_tag_key(key: &[u8]) -> Result<(RepositoryId, Tag), Failure> {
-    let parts = key.split_first_chunk::<4>().and_then(|(id, tag)| {
-        let tag = std::str::from_utf8(tag).ok()?.parse().ok()?;
-        Some((RepositoryId(u32::from_be_bytes(*id)), tag))
-    });
-    parts.ok_or(Failure::Decode("a tag's key"))
 }

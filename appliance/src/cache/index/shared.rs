@@ -27,6 +27,7 @@ use crate::{
 
 use super::{
     fresh::FreshTags,
+    mend::Damages,
     open::{Opened, open_memory},
 };
 
@@ -62,6 +63,8 @@ pub struct Counters {
     pub errors: u64,
     /// How long the writer was busy with transactions: nobody else writes meanwhile.
     pub writing: Duration,
+    /// Rows that could not be read, and were removed.
+    pub damaged_rows: u64,
 }
 
 /// What the writer and the readers share.
@@ -72,6 +75,7 @@ pub(super) struct Shared {
     pub(super) current: ArcSwap<Opened>,
     pub(super) state: ArcSwap<State>,
     pub(super) fresh: FreshTags,
+    pub(super) damages: Mutex<Damages>,
     pub(super) commits: AtomicU64,
     pub(super) reopens: AtomicU64,
     pub(super) compactions: AtomicU64,
@@ -154,11 +158,5 @@ impl Shared {
         });
         let nowhere = Layout::new(std::path::Path::new("/nonexistent"));
         open_memory(&nowhere, &Disk::real()).ok()
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.lost.notify_one();
     }
 }

@@ -34,7 +34,7 @@ impl Small {
         self.0.path()
     }
 
-    fn bed(&self) -> Bed {
+    pub(super) fn bed(&self) -> Bed {
         Bed::at(&self.0.path().join("cache"))
     }
 

@@ -140,6 +140,11 @@ impl Uses {
         known.unwrap_or_else(|| self.policy.read().unseen(created))
     }
 
+    /// When it was asked for last, or stored, as far as that is remembered.
+    pub(super) fn last_use(&self, name: Fingerprint) -> Option<Timestamp> {
+        self.shard(name).lock().get(name).map(|record| record.last_use())
+    }
+
     /// The order in which content goes.
     pub(super) fn ranking(&self) -> Ranking {
         self.policy.read().ranking()

@@ -23,10 +23,10 @@ enum Open {
     Rules(#[from] RulesetError),
 }
 
-/// Lets this thread, and those that it starts, read and remove below these folders and do nothing else to
-/// files. What is open already stays open.
-pub(super) fn around(folders: &[&Path]) -> Outcome {
-    let status = restrict(folders).map_err(|error| crate::source::chain(&error))?;
+/// Lets this thread, and those that it starts, read and remove below these folders, learn the names below another, and
+/// do nothing else to files. What is open already stays open.
+pub(super) fn around(folders: &[&Path], listed: &Path) -> Outcome {
+    let status = restrict(folders, listed).map_err(|error| crate::source::chain(&error))?;
     match status.ruleset {
         RulesetStatus::FullyEnforced => Ok("reads and removes blobs, creates nothing".into()),
         RulesetStatus::PartiallyEnforced => Ok("as far as this kernel can".into()),
@@ -34,7 +34,7 @@ pub(super) fn around(folders: &[&Path]) -> Outcome {
     }
 }
 
-fn restrict(folders: &[&Path]) -> Result<RestrictionStatus, Open> {
+fn restrict(folders: &[&Path], listed: &Path) -> Result<RestrictionStatus, Open> {
     let allowed: BitFlags<AccessFs> = AccessFs::ReadDir | AccessFs::ReadFile | AccessFs::RemoveFile;
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))?
@@ -42,5 +42,6 @@ fn restrict(folders: &[&Path]) -> Result<RestrictionStatus, Open> {
     for folder in folders {
         rules = rules.add_rule(PathBeneath::new(PathFd::new(folder)?, allowed))?;
     }
+    rules = rules.add_rule(PathBeneath::new(PathFd::new(listed)?, AccessFs::ReadDir))?;
     Ok(rules.restrict_self()?)
 }

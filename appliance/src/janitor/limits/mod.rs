@@ -6,7 +6,7 @@
 //! | first to go | when the box is short of memory, the kernel takes the worker and not the mirror |
 //! | nice | it computes less and reads later while others want to; the kernel derives the disk's class from it |
 //! | follows its parent | it ends when the mirror does, however that ends |
-//! | files | it can read and remove below the cache's two folders of blobs, and nothing else; it can create nothing |
+//! | files | it can read and remove below the cache's two folders of blobs, and list the one they lie in; it can create nothing |
 //!
 //! `RLIMIT_DATA` and not `RLIMIT_AS`: what counts is memory that can be written. The address space also holds
 //! the binary and what the allocator sets aside per thread without using it.
@@ -66,7 +66,10 @@ pub(super) fn apply(folder: &Path, memory: u64) -> Vec<Limit> {
         ("first to go", first_to_go()),
         ("nice", nice()),
         // The last: nothing outside of the folders can be opened after it.
-        ("landlock", fence::around(&[&layout.blobs, &layout.fills])),
+        (
+            "landlock",
+            fence::around(&[&layout.blobs, &layout.fills], &layout.dir),
+        ),
     ]
     .map(|(name, outcome)| Limit {
         name: name.into(),

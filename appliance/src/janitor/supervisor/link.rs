@@ -16,6 +16,7 @@ use tokio::{
 use crate::janitor::{
     protocol::{self, FrameError, FromWorker, ToWorker},
     start::{Ending, Process, Started},
+    vitals::Vitals,
 };
 
 /// Orders on their way. There are at most a few: one per job and step.
@@ -82,6 +83,10 @@ impl Link {
 
     pub(super) fn id(&self) -> Option<u32> {
         self.process.id()
+    }
+
+    pub(super) fn vitals(&self) -> Option<Vitals> {
+        self.process.vitals()
     }
 
     /// Never waits: a worker that has let so many orders lie does not read any.

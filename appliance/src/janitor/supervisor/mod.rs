@@ -2,16 +2,22 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`actor`] | one task that owns the worker: askers, deadlines, what is told |
-//! | [`ladder`] | its other half: starting a worker, hearing it, getting rid of it |
-//! | [`run`] | a job over several workers |
-//! | [`link`], [`starter`] | a worker and its pipes; the thread that starts workers |
+//! | [`actor`] | one task that owns the worker and the jobs: what comes next |
+//! | [`askers`] | its turns: what is owed to those who ask, |
+//! | [`dialogue`] | what the worker is told and answers, |
+//! | [`deadlines`] | what is done although nothing happens, |
+//! | [`silence`] | of which the hardest is whether a silent worker hangs or starves, |
+//! | [`ladder`] | and how a worker that is no good is got rid of |
+//! | [`lanes`], [`run`] | the jobs that there are; one job over several workers |
+//! | [`post`] | the worker that is there, how it comes and goes |
+//! | [`link`], [`starter`] | its pipes; the thread that starts workers |
 //! | [`circuit`] | whether to try at all |
 //! | [`settings`], [`state`] | bounds; what is told |
 //!
 //! The ladder for a worker that says nothing: cancelled after `step_deadline`, killed after `grace`, given up
 //! after `kill_grace` (a process that waits for a dying disk cannot be killed), replaced by another that goes on
-//! from the last step which its asker has taken. After `trip` failures in a row with no progress between them
+//! from the last step which its asker has taken. One that is silent because the box is busy (it waits for the CPU, or
+//! moves from call to call on a slow disk) gets up to [`silence::MOST_SPARED`] deadlines more first. After `trip` failures in a row with no progress between them
 //! jobs are refused for a while; then one try. There are never more than [`MOST_ABANDONED`] workers that were
 //! given up.
 //!
@@ -23,11 +29,17 @@
 //! the worker and is not taken for a worker that hangs. Must not know: what is worth removing.
 
 mod actor;
+mod askers;
 mod circuit;
+mod deadlines;
+mod dialogue;
 mod ladder;
+mod lanes;
 mod link;
+mod post;
 mod run;
 mod settings;
+mod silence;
 mod starter;
 mod state;
 
@@ -38,7 +50,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     error::JobError,
     job::{Finding, Job, Pace, Refusal},
-    place::{Cursor, Name},
+    place::{Cursor, Folder, Name},
     start::Start,
 };
 use actor::{Actor, Request};
@@ -113,6 +125,15 @@ impl Supervisor {
 
     /// Removes blob files, and says which could not be removed.
     pub async fn unlink(&self, digests: Vec<crate::oci::Digest>) -> Result<Unlinked, JobError> {
+        self.unlink_in(Folder::Blobs, digests).await
+    }
+
+    /// The same, in a folder.
+    pub async fn unlink_in(
+        &self,
+        folder: Folder,
+        digests: Vec<crate::oci::Digest>,
+    ) -> Result<Unlinked, JobError> {
         let (steps, mut taken) = mpsc::channel::<Step>(1);
         let kept = async {
             let mut kept = Vec::new();
@@ -124,7 +145,7 @@ impl Supervisor {
             }
             kept
         };
-        let job = self.run(Job::Unlink(digests), Pace::BRISK, steps);
+        let job = self.run(Job::Unlink(folder, digests), Pace::BRISK, steps);
         let (report, kept) = tokio::join!(job, kept);
         let progress = report?.progress;
         Ok(Unlinked {

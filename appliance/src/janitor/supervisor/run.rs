@@ -11,7 +11,7 @@ use super::{circuit::Rest, state::JobState};
 use crate::janitor::{
     error::JobError,
     job::{Finding, Job, Pace, Progress, Refusal, Task, Walk},
-    place::{Cursor, Name},
+    place::{Cursor, Folder, Name},
     protocol::{JobId, MOST_UNLINKS, Order},
 };
 
@@ -114,18 +114,18 @@ pub(super) struct Run {
 #[derive(Debug)]
 enum What {
     /// In order, each once.
-    Unlink(Vec<Name>),
+    Unlink(Folder, Vec<Name>),
     Walk(Walk),
 }
 
 impl Run {
     pub(super) fn new(ticket: Ticket, now: Instant) -> Self {
         let (what, from) = match &ticket.job {
-            Job::Unlink(digests) => {
+            Job::Unlink(folder, digests) => {
                 let mut names: Vec<Name> = digests.iter().map(Name::from).collect();
                 names.sort_unstable();
                 names.dedup();
-                (What::Unlink(names), Cursor::START)
+                (What::Unlink(*folder, names), Cursor::START)
             }
             Job::Walk(walk) => (What::Walk(walk.clone()), walk.from().clone()),
         };
@@ -165,9 +165,10 @@ impl Run {
         self.base = self.now.clone();
         let reached = self.now.cursor.clone();
         match &self.what {
-            What::Unlink(names) => {
+            What::Unlink(folder, names) => {
                 let left = &names[Self::settled(names, &reached)..];
                 Order::Unlink {
+                    folder: *folder,
                     names: left.iter().take(MOST_UNLINKS).cloned().collect(),
                 }
             }
@@ -182,7 +183,7 @@ impl Run {
     /// The worker has done its order: whether the whole job is done with it.
     pub(super) fn is_done(&self) -> bool {
         match &self.what {
-            What::Unlink(names) => Self::settled(names, &self.now.cursor) == names.len(),
+            What::Unlink(_, names) => Self::settled(names, &self.now.cursor) == names.len(),
             What::Walk(_) => true,
         }
     }

@@ -73,6 +73,8 @@ pub struct Counts {
     pub died: u64,
     /// Workers that ignored that they were killed.
     pub hung: u64,
+    /// How often a silent worker got more time, because the box was busy.
+    pub spared: u64,
     pub jobs_done: u64,
     pub jobs_failed: u64,
     pub files_removed: u64,

@@ -200,7 +200,10 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::janitor::{job::Walk, place::Cursor};
+    use crate::janitor::{
+        job::Walk,
+        place::{Cursor, Folder},
+    };
 
     fn walk(job: JobId) -> Assignment {
         Assignment {
@@ -233,7 +236,10 @@ mod tests {
         assert_eq!(desk.wait(Lane::Walk, Until::Taken(1)), Word::GoOn);
         std::thread::scope(|threads| {
             let waiting = threads.spawn(|| desk.wait(Lane::Walk, Until::Taken(2)));
-            let order = Order::Unlink { names: Vec::new() };
+            let order = Order::Unlink {
+                folder: Folder::Blobs,
+                names: Vec::new(),
+            };
             desk.put(Assignment { order, ..walk(2) }).expect("in turn");
             assert_eq!(waiting.join().expect("woken"), Word::Unlink);
             assert_eq!(desk.unlink().map(|it| it.job), Some(2));

@@ -1,13 +1,35 @@
 //! A worker that goes wrong when told to, to see that its parent copes.
 //!
 //! Only in debug builds: `LARDER_JANITOR_FAULT=hang@scrub:3` hangs at the beginning of the third step of this
-//! worker's scrubs. Also `exit`, `abort` and `eat-memory`; at `unlink`, `scan` and `scrub`. Must not know: what a
-//! step does.
+//! worker's scrubs. Also `exit`, `abort` and `eat-memory`; and instead of a step of a job at one of the other
+//! [`Point`]s, or at a system call, as in `hang@call-unlink:2`. Must not know: what a step does.
 
 use crate::janitor::job::Task;
 
+/// Where something can go wrong, besides system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(debug_assertions), allow(dead_code, reason = "nothing goes wrong there"))]
+pub(super) enum Point {
+    /// At the beginning of a step.
+    Step(Task),
+    /// `hello`: before the greeting is answered.
+    Hello,
+    /// `greeted`: before the first order is read.
+    Greeted,
+    /// `cancel`: when a job is to stop.
+    Cancel,
+    /// `end`: when a job has told its last step, and not yet that it has ended.
+    End,
+}
+
+impl From<Task> for Point {
+    fn from(task: Task) -> Self {
+        Self::Step(task)
+    }
+}
+
 #[cfg(not(debug_assertions))]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fault;
 
 #[cfg(not(debug_assertions))]
@@ -20,7 +42,11 @@ impl Fault {
         Self
     }
 
-    pub(super) const fn strike(&mut self, _: Task) {}
+    pub(super) fn disk(&self) -> crate::cache::Disk {
+        crate::cache::Disk::real()
+    }
+
+    pub(super) fn strike(&self, _: impl Into<Point>) {}
 }
 
 #[cfg(debug_assertions)]
@@ -28,25 +54,35 @@ pub(super) use told::Fault;
 
 #[cfg(debug_assertions)]
 mod told {
-    use super::Task;
-    use crate::janitor::FAULT_VARIABLE;
+    use std::{io, path::Path, sync::Arc};
 
-    /// What goes wrong, and when.
-    #[derive(Debug, Default)]
+    use parking_lot::Mutex;
+
+    use super::Point;
+    use crate::{
+        cache::{Call, Disk, Faults},
+        janitor::FAULT_VARIABLE,
+    };
+
+    /// What goes wrong, and when. Clones are the same.
+    #[derive(Clone, Debug, Default)]
     pub(in super::super) struct Fault {
-        plan: Option<Plan>,
+        plan: Option<Arc<Plan>>,
     }
 
     #[derive(Debug)]
     struct Plan {
         kind: String,
-        task: String,
-        steps_left: u64,
+        point: String,
+        /// How often it is passed until it strikes.
+        left: Mutex<u64>,
     }
 
     impl Fault {
         pub(in super::super) fn told() -> Self {
-            let plan = std::env::var(FAULT_VARIABLE).ok().map(|text| parse(&text));
+            let plan = std::env::var(FAULT_VARIABLE)
+                .ok()
+                .map(|text| Arc::new(parse(&text)));
             Self { plan }
         }
 
@@ -54,18 +90,51 @@ mod told {
             Self::default()
         }
 
-        /// To be called at the beginning of each step.
-        pub(in super::super) fn strike(&mut self, task: Task) {
-            let Some(plan) = &mut self.plan else { return };
-            if plan.task != task.name() {
+        /// The disk, with the fault where it is to be at a system call.
+        pub(in super::super) fn disk(&self) -> Disk {
+            match &self.plan {
+                Some(plan) => Disk::with_faults(plan.clone()),
+                None => Disk::real(),
+            }
+        }
+
+        pub(in super::super) fn strike(&self, point: impl Into<Point>) {
+            let Some(plan) = &self.plan else { return };
+            plan.pass(match point.into() {
+                Point::Step(task) => task.name(),
+                Point::Hello => "hello",
+                Point::Greeted => "greeted",
+                Point::Cancel => "cancel",
+                Point::End => "end",
+            });
+        }
+    }
+
+    impl Faults for Plan {
+        fn before(&self, call: Call, _: &Path) -> io::Result<()> {
+            self.pass(&format!("call-{call:?}").to_lowercase());
+            Ok(())
+        }
+    }
+
+    impl Plan {
+        fn pass(&self, point: &str) {
+            if self.point != point {
                 return;
             }
-            plan.steps_left = plan.steps_left.wrapping_sub(1);
-            if plan.steps_left != 0 {
-                return;
+            let strikes = {
+                let mut left = self.left.lock();
+                *left = left.wrapping_sub(1);
+                *left == 0
+            };
+            if strikes {
+                self.go_wrong();
             }
-            eprintln!("told to {} in a {}", plan.kind, plan.task);
-            match plan.kind.as_str() {
+        }
+
+        fn go_wrong(&self) {
+            eprintln!("told to {} at {}", self.kind, self.point);
+            match self.kind.as_str() {
                 "hang" => loop {
                     std::thread::park();
                 },
@@ -91,16 +160,16 @@ mod told {
 
     fn parse(text: &str) -> Plan {
         let parts = text.split_once('@').and_then(|(kind, rest)| {
-            let (task, step) = rest.split_once(':')?;
-            Some((kind, task, step.parse().ok()?))
+            let (point, times) = rest.split_once(':')?;
+            Some((kind, point, times.parse().ok()?))
         });
-        let Some((kind, task, steps_left)) = parts else {
-            panic!("{FAULT_VARIABLE}: write KIND@JOB:STEP, as `hang@scrub:3`, not `{text}`");
+        let Some((kind, point, times)) = parts else {
+            panic!("{FAULT_VARIABLE}: write KIND@POINT:TIME, as `hang@scrub:3`, not `{text}`");
         };
         Plan {
             kind: kind.into(),
-            task: task.into(),
-            steps_left,
+            point: point.into(),
+            left: Mutex::new(times),
         }
     }
 }

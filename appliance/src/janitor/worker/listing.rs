@@ -41,6 +41,7 @@ impl Listing {
             folder: match folder {
                 Folder::Blobs => layout.blobs.clone(),
                 Folder::Fills => layout.fills.clone(),
+                Folder::Top => layout.dir.clone(),
             },
             after: cursor.after().cloned(),
             ready: Vec::new(),

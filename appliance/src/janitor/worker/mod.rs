@@ -5,23 +5,26 @@
 //! | [`desk`] | where orders come in |
 //! | [`step`] | a job in steps: signs of life, rests, cancels |
 //! | [`listing`] | the files of a folder in order, in bounded memory |
-//! | [`unlink`], [`scan`], [`scrub`] | the jobs |
+//! | [`unlink`], [`scan`], [`scrub`], [`verify`] | the jobs |
+//! | [`reading`] | reading a file to its end |
 //! | [`fault`] | in debug builds: a worker that hangs, dies or grows when told to |
 //!
 //! One thread reads orders and sees the pipe's end; the other works. Where the worker is a process, the first is
 //! its main thread, so that the process ends with the pipe even while the other is stuck in the kernel.
 //!
 //! Promises: memory is bounded whatever the folders hold; a cancel is seen between files and between the pieces
-//! of a large one; nothing is written anywhere. Must not know: the index, what is worth keeping, that it may be a
+//! of a large one; nothing is written anywhere, but what others have written may be brought to the medium. Must not know: the index, what is worth keeping, that it may be a
 //! process.
 
 mod desk;
 mod fault;
 mod listing;
+mod reading;
 mod scan;
 mod scrub;
 mod step;
 mod unlink;
+mod verify;
 
 use std::{
     io::{Read, Write},
@@ -41,7 +44,7 @@ use crate::{
     source::chain,
 };
 use desk::{Assignment, Desk, OutOfTurn};
-use fault::Fault;
+use fault::{Fault, Point};
 use step::{Halt, Stride};
 
 /// How many names are held to bring a folder into order. 32,768 are about 5 MB; each that many files of a
@@ -63,12 +66,13 @@ pub(super) struct Means {
 impl Means {
     /// For a process of its own.
     pub(super) fn of_process(broken: fn(&str)) -> Self {
+        let fault = Fault::told();
         Self {
-            disk: Disk::real(),
+            disk: fault.disk(),
             limits: limits::apply,
             broken,
             held: HELD,
-            fault: Fault::told(),
+            fault,
         }
     }
 
@@ -138,8 +142,11 @@ pub(super) fn run(
         version: VERSION,
         limits: (means.limits)(&folder, memory),
     };
+    // Within its limits by now.
+    means.fault.strike(Point::Hello);
     let desk = Arc::new(Desk::default());
     protocol::write(&mut output, &answer).map_err(WorkerError::Answer)?;
+    let fault = means.fault.clone();
     let mut bench = Bench {
         desk: desk.clone(),
         output,
@@ -160,12 +167,13 @@ pub(super) fn run(
             },
         )
         .map_err(WorkerError::Thread)?;
-    let read = take_orders(input, &desk);
+    fault.strike(Point::Greeted);
+    let read = take_orders(input, &desk, &fault);
     desk.close();
     read.map(|()| Some(hands))
 }
 
-fn take_orders(mut input: impl Read, desk: &Desk) -> Result<(), WorkerError> {
+fn take_orders(mut input: impl Read, desk: &Desk, fault: &Fault) -> Result<(), WorkerError> {
     while let Some(message) = protocol::read(&mut input).map_err(WorkerError::Order)? {
         match message {
             ToWorker::Hello { .. } => {}
@@ -181,7 +189,10 @@ fn take_orders(mut input: impl Read, desk: &Desk) -> Result<(), WorkerError> {
                 careful,
             })?,
             ToWorker::Taken { job } => desk.taken(job),
-            ToWorker::Cancel { job } => desk.cancel(job),
+            ToWorker::Cancel { job } => {
+                fault.strike(Point::Cancel);
+                desk.cancel(job);
+            }
         }
     }
     Ok(())
@@ -198,6 +209,7 @@ fn work(bench: &mut Bench) -> Result<(), FrameError> {
 fn carry_out(bench: &mut Bench, assignment: Assignment) -> Result<(), FrameError> {
     let (job, lane) = (assignment.job, assignment.lane());
     let done = do_it(bench, assignment);
+    bench.fault.strike(Point::End);
     let end = match done {
         Ok(()) => End::Finished,
         Err(Halt::Stopped) => End::Cancelled,
@@ -211,9 +223,10 @@ fn carry_out(bench: &mut Bench, assignment: Assignment) -> Result<(), FrameError
 fn do_it(bench: &mut Bench, assignment: Assignment) -> Result<(), Halt> {
     let stride = Stride::begin(bench, &assignment);
     match assignment.order {
-        Order::Unlink { names } => unlink::run(stride, names),
+        Order::Unlink { folder, names } => unlink::run(stride, folder, names),
         Order::Walk(Walk::Scan { .. }) => scan::run(stride),
         Order::Walk(Walk::Scrub { source, rate, .. }) => scrub::run(stride, source, rate),
+        Order::Walk(Walk::Verify { names, .. }) => verify::run(stride, names),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What lies in the folders.
 //!
 //! Promises: each name is told with its length and age, or with why not, or as foreign; a file that goes while
-//! it is looked at is left out. Must not know: what should lie there.
+//! it is looked at is left out. In the cache's own folder only what is not the house's is told. Must not know: which
+//! blobs should be there.
 
-use std::{io, os::unix::fs::MetadataExt as _};
+use std::{fs::FileType, io, os::unix::fs::MetadataExt as _};
 
 use super::{
     listing::Listing,
@@ -42,16 +43,47 @@ pub(super) fn run(mut stride: Stride<'_>) -> Result<(), Halt> {
                 Ok(it) => Finding::Foreign {
                     folder,
                     name: name.clone(),
-                    kind: match it.file_type() {
-                        kind if kind.is_file() => Kind::File,
-                        kind if kind.is_dir() => Kind::Folder,
-                        _ => Kind::Other,
-                    },
+                    kind: kind(it.file_type()),
                 },
             };
             stride.found(finding);
             stride.done(folder, name);
         }
     }
+    strangers(&mut stride)?;
     stride.finish()
+}
+
+/// What lies beside the folders of blobs and is not the house's.
+fn strangers(stride: &mut Stride<'_>) -> Result<(), Halt> {
+    let mut listing = Listing::begin(stride, Folder::Top);
+    loop {
+        let name = match listing.next(stride) {
+            Ok(Some(name)) => name,
+            // They are told and nothing more: what matters was seen.
+            Ok(None) | Err(Halt::Refused { .. }) => return Ok(()),
+            Err(halt) => return Err(halt),
+        };
+        stride.at(&name);
+        stride.breathe()?;
+        if !stride.bench.layout.is_ours(name.as_os_str()) {
+            match stride.bench.disk.stat(&listing.path(&name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => stride.found(Finding::Foreign {
+                    folder: Folder::Top,
+                    name: name.clone(),
+                    kind: found.map_or(Kind::Other, |it| kind(it.file_type())),
+                }),
+            }
+        }
+        stride.over(Folder::Top, name);
+    }
+}
+
+fn kind(of: FileType) -> Kind {
+    match of {
+        kind if kind.is_file() => Kind::File,
+        kind if kind.is_dir() => Kind::Folder,
+        _ => Kind::Other,
+    }
 }

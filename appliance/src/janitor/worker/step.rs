@@ -12,7 +12,7 @@ use super::{
     desk::{Assignment, Lane, Until, Word},
 };
 use crate::janitor::{
-    job::{Finding, Pace, Progress, Refusal, Task, Walk},
+    job::{Finding, Pace, Progress, Refusal, Task},
     place::{Cursor, Folder, Name},
     protocol::{self, FrameError, FromWorker, JobId, Order},
 };
@@ -58,8 +58,7 @@ impl<'a> Stride<'a> {
     pub(super) fn begin(bench: &'a mut Bench, assignment: &Assignment) -> Self {
         let (task, from) = match &assignment.order {
             Order::Unlink { .. } => (Task::Unlink, Cursor::START),
-            Order::Walk(walk @ Walk::Scan { .. }) => (Task::Scan, walk.from().clone()),
-            Order::Walk(walk @ Walk::Scrub { .. }) => (Task::Scrub, walk.from().clone()),
+            Order::Walk(walk) => (walk.task(), walk.from().clone()),
         };
         bench.fault.strike(task);
         Self {
@@ -136,7 +135,9 @@ impl<'a> Stride<'a> {
         } else {
             self.pace.files.min(Pace::MOST_FILES)
         };
-        if self.files >= most || self.began.elapsed() >= self.pace.time {
+        // Whoever dies at the first file has named it.
+        let unnamed = careful && self.steps == 0 && self.progress.at.is_some();
+        if unnamed || self.files >= most || self.began.elapsed() >= self.pace.time {
             self.tell()?;
             if !careful {
                 self.wait(Until::Time(Instant::now() + self.pace.rest))?;

@@ -79,7 +79,7 @@ fn pool(pool: PoolUsage) -> [Single; 6] {
     ]
 }
 
-fn held(cache: &CacheReading) -> [Single; 15] {
+fn held(cache: &CacheReading) -> [Single; 16] {
     let writable = u64::from(cache.storing == Storing::Kept);
     [
         (
@@ -166,6 +166,12 @@ fn held(cache: &CacheReading) -> [Single; 15] {
             "Transactions and openings of the index that failed",
             Counter,
             cache.errors,
+        ),
+        (
+            "larder_cache_damaged_rows",
+            "Rows of the index that could not be read, and were removed",
+            Counter,
+            cache.damaged_rows,
         ),
     ]
 }

@@ -52,7 +52,7 @@ fn removed(reading: &UpkeepReading) -> [Single; 3] {
     ]
 }
 
-fn worker(worker: &WorkerReading) -> [Single; 6] {
+fn worker(worker: &WorkerReading) -> [Single; 7] {
     [
         (
             "larder_janitor_starts",
@@ -83,6 +83,12 @@ fn worker(worker: &WorkerReading) -> [Single; 6] {
             "Workers that did not end although they were killed",
             Counter,
             worker.hung,
+        ),
+        (
+            "larder_janitor_spared",
+            "Times that a silent worker got more time, because the box was busy",
+            Counter,
+            worker.spared,
         ),
         (
             "larder_janitor_circuit_open",

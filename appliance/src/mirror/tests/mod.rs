@@ -39,7 +39,17 @@ impl Bed {
         Self::with(vec![Scripted::new("one")], |_| {}).await
     }
 
+    /// With a patience that a busy machine does not use up.
     async fn with(sources: Vec<Arc<Scripted>>, tune: impl FnOnce(&mut Options)) -> Self {
+        Self::waiting(Duration::from_secs(5), sources, tune).await
+    }
+
+    /// With a patience for who is to wait in vain.
+    async fn waiting(
+        patience: Duration,
+        sources: Vec<Arc<Scripted>>,
+        tune: impl FnOnce(&mut Options),
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let mut options = Options::new(dir.path());
         tune(&mut options);
@@ -57,7 +67,7 @@ impl Bed {
             access: Arc::new(|_| true),
         };
         let settings = Settings {
-            first_byte: Duration::from_millis(500),
+            first_byte: patience,
             revalidation: Duration::from_millis(100),
             ..Settings::default()
         };

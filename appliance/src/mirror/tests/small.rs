@@ -1,6 +1,6 @@
 //! What is held whole is under the budget for as long as anybody holds it, however its way ends.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use tokio::sync::Semaphore;
 
@@ -32,7 +32,11 @@ async fn after_every_abort_of_a_small_blob_the_budget_is_whole() {
 
 async fn play(abort: Abort, place: usize) {
     let bytes = content(LENGTH, place as u64);
-    let bed = Bed::with(vec![Scripted::new("one")], |options: &mut Options| {
+    let patience = match abort {
+        Abort::UpstreamCut | Abort::TimeOut => Duration::from_millis(500),
+        _ => Duration::from_secs(5),
+    };
+    let bed = Bed::waiting(patience, vec![Scripted::new("one")], |options: &mut Options| {
         if matches!(abort, Abort::DiskFull) {
             options.max_bytes = Some(place as u64 + 1);
         }

@@ -57,6 +57,29 @@ fn it_opens_by_what_finding_out_costs() {
 }
 
 #[test]
+fn an_outage_lasts_from_its_first_failure_to_its_last_and_ends_with_an_answer() {
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let now = Instant::now();
+    let mut breaker = breaker();
+    assert_eq!(breaker.failing(now), None);
+    call(&mut breaker, Outcome::Unreachable, now);
+    call(&mut breaker, Outcome::Silent, now + minutes(3));
+    call(&mut breaker, Outcome::Broken, now + minutes(20));
+    let failing = |first, last| {
+        Some(Failing {
+            first: minutes(first),
+            last: minutes(last),
+        })
+    };
+    assert_eq!(breaker.failing(now + minutes(21)), failing(21, 1));
+    // Nobody asked for long: what fails then is another matter.
+    call(&mut breaker, Outcome::Silent, now + minutes(90));
+    assert_eq!(breaker.failing(now + minutes(91)), failing(1, 1));
+    call(&mut breaker, Outcome::Answered, now + minutes(100));
+    assert_eq!(breaker.failing(now + minutes(101)), None);
+}
+
+#[test]
 fn an_answer_in_between_forgets_the_failures() {
     let now = Instant::now();
     let mut breaker = breaker();

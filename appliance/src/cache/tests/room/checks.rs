@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{shelf::*, *};
-use crate::cache::index::Place;
+use crate::cache::{eviction::Amount, index::Place};
 
 /// What can be seen.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +57,22 @@ impl Sight {
             }
         }
         all
+    }
+
+    /// Whether it is about one of these, as a signature is.
+    pub(super) fn is_about_any(&self, manifest: &Manifest, digests: &HashSet<Digest>) -> bool {
+        let subject = links(manifest).subject;
+        subject.is_some_and(|subject| digests.contains(&subject))
+    }
+
+    pub(super) fn is_tagged(&self, manifest: &Manifest) -> bool {
+        self.tags.values().any(|digest| *digest == manifest.digest)
+    }
+
+    /// Whether another manifest names it.
+    pub(super) fn is_named(&self, manifest: &Manifest) -> bool {
+        self.manifests()
+            .any(|one| named_by(&one).contains(&manifest.digest))
     }
 
     /// What is not here any more.
@@ -119,6 +135,23 @@ fn rows(cache: &Cache) -> Vec<(Digest, Place, u64)> {
         after = Some(*last);
         rows.extend(piece.iter().map(|(digest, row)| (*digest, row.place, row.size)));
     }
+}
+
+/// What is counted of partials is what is there: of those that are `running` their whole lengths.
+pub(super) fn partials_accounted(cache: &Cache, dir: &Path, running: &[u8], step: &str) {
+    // What was just done is looked at when it matters.
+    cache.pressure().expect("asked");
+    let running: BTreeMap<String, u64> = running
+        .iter()
+        .map(|number| (layer_digest(*number).file_name(), layer(*number).len() as u64))
+        .collect();
+    let files = names(&dir.join("fill"));
+    let left: Vec<&String> = files.iter().filter(|name| !running.contains_key(*name)).collect();
+    let length = |name: &String| fs::metadata(dir.join("fill").join(name)).expect("there").len();
+    let left = Amount::new(left.iter().map(|name| length(name)).sum(), left.len() as u64);
+    assert_eq!(cache.stats().abandoned, left, "{step}: {files:?}");
+    let whole = Amount::new(running.values().sum(), running.len() as u64);
+    assert_eq!(cache.inner.admission.promised(), left + whole, "{step}");
 }
 
 /// What is counted is what is there. `unlisted` are the files that may be there besides.

@@ -35,6 +35,8 @@ pub(super) enum Step {
     Remove,
     Forget,
     Save,
+    /// A copy of the index is begun and held; or it goes on, and takes the index's place.
+    Compact,
     Pass,
     Close,
     Crash,
@@ -74,6 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Remove),
         1 => Just(Step::Forget),
         1 => Just(Step::Save),
+        3 => Just(Step::Compact),
         5 => Just(Step::Pass),
         1 => Just(Step::Close),
         1 => Just(Step::Crash),

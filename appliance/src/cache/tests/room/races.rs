@@ -1,21 +1,19 @@
 //! What happens between a plan and its execution, one case at a time.
 
-use std::sync::mpsc;
-
 use super::{checks::Sight, shelf::*, *};
 use crate::{cache::eviction::Amount, clock::Timestamp, oci::Image};
 
 const EVERYTHING: Amount = Amount::new(1 << 40, 1 << 20);
 
-struct Site {
-    bed: Bed,
-    cache: Cache,
-    clock: Clock,
-    name: Repository,
+pub(super) struct Site {
+    pub(super) bed: Bed,
+    pub(super) cache: Cache,
+    pub(super) clock: Clock,
+    pub(super) name: Repository,
 }
 
 impl Site {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (bed, clock) = (Bed::new(), clock());
         let cache = Cache::open(bed.options(), clock.clone()).await.expect("opened");
         Self {
@@ -26,12 +24,12 @@ impl Site {
         }
     }
 
-    async fn put(&self, manifest: &Manifest) {
+    pub(super) async fn put(&self, manifest: &Manifest) {
         let put = self.cache.put_manifest(&self.name, manifest).await;
         put.expect("stored");
     }
 
-    async fn tag(&self, text: &str, manifest: &Manifest) {
+    pub(super) async fn tag(&self, text: &str, manifest: &Manifest) {
         let put = self
             .cache
             .put_tag(&self.name, &tag(text), manifest.digest, Timestamp(1))
@@ -40,7 +38,7 @@ impl Site {
     }
 
     /// Images of these layers, each with a tag, and long unused.
-    async fn images<const N: usize>(&self, layers: [&[u8]; N]) -> [Manifest; N] {
+    pub(super) async fn images<const N: usize>(&self, layers: [&[u8]; N]) -> [Manifest; N] {
         for number in layers.iter().copied().flatten() {
             if seen(&self.cache, &self.name, &layer_digest(*number)).is_none() {
                 fill(&self.cache, &self.name, &layer(*number))
@@ -60,14 +58,14 @@ impl Site {
         images
     }
 
-    async fn plan(&self) -> Collection {
+    pub(super) async fn plan(&self) -> Collection {
         self.cache
             .plan(terms(Vec::new()), EVERYTHING)
             .await
             .expect("planned")
     }
 
-    fn has(&self, digest: &Digest) -> bool {
+    pub(super) fn has(&self, digest: &Digest) -> bool {
         seen(&self.cache, &self.name, digest).is_some()
     }
 
@@ -75,23 +73,9 @@ impl Site {
         self.cache.tag(&self.name, &tag(text)).expect("read").is_some()
     }
 
-    /// Holds the index's writer at its next sync, which it tells; until something is sent.
-    fn hold_writer(&self) -> (tokio::sync::oneshot::Receiver<()>, mpsc::Sender<()>) {
-        let (met, reached) = tokio::sync::oneshot::channel();
-        let (release, released) = mpsc::channel();
-        let mut met = Some(met);
-        self.bed.faulty.fail(move |call, path| {
-            if call == Call::Sync
-                && path.ends_with("index.redb")
-                && let Some(met) = met.take()
-            {
-                let _ = met.send(());
-                // The sender may be gone: then nobody holds it.
-                let _ = released.recv();
-            }
-            None
-        });
-        (reached, release)
+    /// Holds the index's writer at its next sync, until what is returned is dropped.
+    fn hold_writer(&self) -> Held {
+        self.bed.faulty.hold(Call::Sync, "index.redb")
     }
 }
 
@@ -138,14 +122,14 @@ async fn a_manifest_whose_put_is_under_way_while_it_is_counted_keeps_what_it_nee
     let site = Site::new().await;
     site.images([&[0, 1]]).await;
     let newer = naming(&[layer_digest(0)], &[], None);
-    let (reached, release) = site.hold_writer();
+    let held = site.hold_writer();
     let (cache, name, put) = (site.cache.clone(), site.name.clone(), newer.clone());
     let put = tokio::spawn(async move { cache.put_manifest(&name, &put).await });
-    reached.await.expect("it is being written");
+    let held = held.reached().await;
     let mut plan = site.plan().await;
     let found = site.cache.manifest(&site.name, &newer.digest).expect("read");
     assert!(found.is_none(), "the plan does not know of it");
-    release.send(()).expect("the writer waits");
+    drop(held);
     put.await.expect("no panic").expect("stored");
     // What it needs was in use when it was counted: the older image goes without it.
     let taken = advance(&mut plan).await;
@@ -188,15 +172,15 @@ async fn a_guard_outlives_the_plan_that_its_execution_was_asked_by() {
     let [image] = site.images([&[0]]).await;
     let mut plan = site.plan().await;
     site.cache.used(&image.digest);
-    let (reached, release) = site.hold_writer();
+    let held = site.hold_writer();
     let (cache, busy) = (site.cache.clone(), site.name.clone());
     let busy = tokio::spawn(async move { cache.forget_tag(&busy, &tag("none")).await });
-    reached.await.expect("the writer is held");
+    let held = held.reached().await;
     // Its command waits, and then nobody waits for it.
     let given_up = tokio::time::timeout(Duration::from_millis(50), plan.advance()).await;
     assert!(given_up.is_err(), "the writer is held");
     drop(plan);
-    release.send(()).expect("the writer waits");
+    drop(held);
     busy.await.expect("no panic").expect("done");
     site.cache
         .forget_tag(&site.name, &tag("none"))
@@ -247,15 +231,15 @@ async fn what_a_person_retires_is_kept_for_what_comes_meanwhile() {
     let [image] = site.images([&[0, 1]]).await;
     let newer = naming(&[layer_digest(0)], &[], None);
     // The put is written first, and is not to be seen yet when the image is looked at.
-    let (reached, release) = site.hold_writer();
+    let held = site.hold_writer();
     let (cache, name, put) = (site.cache.clone(), site.name.clone(), newer.clone());
     let put = tokio::spawn(async move { cache.put_manifest(&name, &put).await });
-    reached.await.expect("it is being written");
+    let held = held.reached().await;
     let cache = site.cache.clone();
     let retiring = tokio::spawn(async move { cache.retire(&image.digest).await });
     // Either it has been looked at by now, or it will be: both must be right.
     tokio::time::sleep(Duration::from_millis(20)).await;
-    release.send(()).expect("the writer waits");
+    drop(held);
     put.await.expect("no panic").expect("stored");
     let taken = retiring.await.expect("no panic").expect("retired");
     assert_eq!(
@@ -282,17 +266,17 @@ async fn a_digest_is_not_filled_while_anybody_is_to_remove_its_file() {
     let [image] = site.images([&[0]]).await;
     let mut plan = site.plan().await;
     // Both know of it; the plan is first.
-    let (reached, release) = site.hold_writer();
+    let held = site.hold_writer();
     let (cache, name) = (site.cache.clone(), site.name.clone());
     let busy = tokio::spawn(async move { cache.forget_tag(&name, &tag("none")).await });
-    reached.await.expect("the writer is held");
+    let held = held.reached().await;
     let (first, second) = tokio::join!(plan.advance(), async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let retiring = site.cache.retire(&image.digest);
         tokio::pin!(retiring);
         let early = tokio::time::timeout(Duration::from_millis(20), &mut retiring).await;
         assert!(early.is_err(), "the writer is held");
-        release.send(()).expect("the writer waits");
+        drop(held);
         retiring.await
     });
     busy.await.expect("no panic").expect("done");

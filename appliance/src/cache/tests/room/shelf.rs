@@ -95,7 +95,7 @@ pub(super) fn terms(pinned: Vec<Digest>) -> Terms {
     Terms {
         pinned: Arc::new(move || pinned.clone()),
         grace: GRACE,
-        cost: |_| Cost::ORDINARY,
+        cost: Arc::new(|_| Cost::ORDINARY),
     }
 }
 
@@ -107,6 +107,10 @@ pub(super) fn pass(clock: &Clock, seconds: u64) {
 /// Removes the files of what has gone, as the caller of a collection does.
 pub(super) fn remove(dir: &Path, condemned: &[Condemned]) {
     for one in condemned {
-        fs::remove_file(dir.join("blobs").join(one.digest().file_name())).expect("removed");
+        let folder = match one.remains {
+            Remains::Blob => "blobs",
+            Remains::Partial => "fill",
+        };
+        fs::remove_file(dir.join(folder).join(one.digest().file_name())).expect("removed");
     }
 }

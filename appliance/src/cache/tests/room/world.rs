@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use tokio::task::JoinHandle;
+
 use super::{
-    checks::{Sight, accounted, numbered},
+    checks::{Sight, accounted, numbered, partials_accounted},
     model::{Goal, Step},
     shelf::*,
     *,
@@ -38,6 +40,8 @@ pub(super) struct World {
     condemned: Vec<Condemned>,
     /// Files that were condemned and that nobody removed.
     orphans: HashSet<Digest>,
+    /// When fills were given up, as far as no other life has begun since.
+    left: HashMap<Digest, Timestamp>,
     pins: BTreeSet<u8>,
     used: HashMap<Digest, Timestamp>,
     /// Also what a crash may have forgotten, or not.
@@ -48,6 +52,8 @@ pub(super) struct World {
     /// Somebody retired an image since it was planned: what the plan left to that one is loose until the next plan.
     retired_since: bool,
     touched: HashSet<Digest>,
+    /// A compaction of the index whose copy has not begun to be written.
+    compacting: Option<(Held, JoinHandle<Result<Compacted, CacheError>>)>,
 }
 
 impl World {
@@ -68,6 +74,7 @@ impl World {
             plan: None,
             condemned: Vec::new(),
             orphans: HashSet::new(),
+            left: HashMap::new(),
             pins: BTreeSet::new(),
             used: HashMap::new(),
             ever_used: HashMap::new(),
@@ -75,6 +82,7 @@ impl World {
             perhaps_young: HashSet::new(),
             retired_since: false,
             touched: HashSet::new(),
+            compacting: None,
         }
     }
 
@@ -106,14 +114,29 @@ impl World {
                 }
             }
             May::Lose(number) => {
-                let closure = before.closure(&shelved(number).digest);
+                let mut closure = before.closure(&shelved(number).digest);
+                // What is about something goes with it, and what is about that.
+                for _ in 0..MANIFESTS {
+                    let about = before
+                        .manifests()
+                        .filter(|one| before.is_about_any(one, &closure));
+                    let about: Vec<Digest> = about.map(|one| one.digest).collect();
+                    closure.extend(about.iter().flat_map(|digest| before.closure(digest)));
+                }
                 assert!(lost.is_subset(&closure), "{text}: {lost:?}");
+                let left = after.manifests().find(|one| {
+                    before.is_about_any(one, &lost) && !after.is_tagged(one) && !after.is_named(one)
+                });
+                assert!(left.is_none(), "{text}: {left:?} is about what has gone");
                 before.went_whole(&after, &HashSet::new(), &text);
             }
         }
-        let condemned = self.condemned.iter().map(|one| *one.digest());
+        let blobs = self.condemned.iter().filter(|one| one.remains == Remains::Blob);
+        let condemned = blobs.map(|one| *one.digest());
         let unlisted: HashSet<Digest> = self.orphans.iter().copied().chain(condemned).collect();
         accounted(&self.cache, &self.bed.dir, &unlisted, &text);
+        let running: Vec<u8> = self.fills.keys().copied().collect();
+        partials_accounted(&self.cache, &self.bed.dir, &running, &text);
     }
 
     fn sight(&self) -> Sight {
@@ -167,7 +190,14 @@ impl World {
                     self.arrive(number).await;
                 }
             }
-            Step::Abandon(number) => drop(self.fills.remove(&number)),
+            Step::Abandon(number) => {
+                if !self.fills.contains_key(&number) {
+                    self.arrive(number).await;
+                }
+                if self.fills.remove(&number).is_some() {
+                    self.left.insert(layer_digest(number), self.clock.now());
+                }
+            }
             Step::Small(number) => self.put_small(number).await,
             Step::Manifest(number) => self.put_manifest(number).await,
             Step::Pull(number) => self.pull(number).await,
@@ -212,6 +242,11 @@ impl World {
                 if let Some(plan) = &mut self.plan
                     && let Some(taken) = plan.advance().await.expect("carried out")
                 {
+                    let young = self.young(&self.left);
+                    let partials = taken.files.iter().filter(|one| one.remains == Remains::Partial);
+                    for one in partials {
+                        assert!(!young.contains(one.digest()), "a partial went that was young");
+                    }
                     self.condemned.extend(taken.files);
                 }
                 return May::LoseWhatIsNotHeld;
@@ -229,6 +264,17 @@ impl World {
             }
             Step::Forget => self.forget(),
             Step::Save => cache.save_uses().await,
+            Step::Compact => match self.compacting.take() {
+                Some((held, compacting)) => {
+                    drop(held);
+                    compacting.await.expect("no panic").expect("compacted");
+                }
+                None => {
+                    let held = self.bed.faulty.hold(Call::Create, "index.redb.new");
+                    let compacting = async move { cache.compact_index(CompactWhen::RoomIsShort).await };
+                    self.compacting = Some((held, tokio::spawn(compacting)));
+                }
+            },
             Step::Pass => pass(&self.clock, 2 * GRACE.as_secs()),
             Step::Close => {
                 self.let_all_go();
@@ -293,8 +339,9 @@ impl World {
 
     /// Condemned files are not removed, and nothing keeps anybody from them any more.
     fn forget(&mut self) {
-        let forgotten = self.condemned.drain(..).map(|one| *one.digest());
-        self.orphans.extend(forgotten);
+        let blobs = self.condemned.iter().filter(|one| one.remains == Remains::Blob);
+        self.orphans.extend(blobs.map(|one| *one.digest()));
+        self.condemned.clear();
     }
 
     fn let_all_go(&mut self) {
@@ -303,6 +350,9 @@ impl World {
         self.touched.clear();
         self.leases.clear();
         self.fills.clear();
+        self.left.clear();
+        // It goes on by itself, or is given up.
+        self.compacting = None;
         self.forget();
     }
 
@@ -333,12 +383,12 @@ impl World {
         self.carry_out(Step::Recover, &Sight::default()).await;
         pass(&self.clock, 2 * GRACE.as_secs());
         self.take(Step::Plan(Goal::Everything)).await;
-        while !self.sight().here.is_empty() || !names(&self.bed.dir.join("blobs")).is_empty() {
-            let before = names(&self.bed.dir.join("blobs"));
+        while !self.sight().here.is_empty() || !self.files().is_empty() {
+            let before = self.files();
             let listed = self.cache.stats().blobs;
             self.take(Step::Advance).await;
             self.take(Step::Remove).await;
-            let after = names(&self.bed.dir.join("blobs"));
+            let after = self.files();
             assert!(
                 before != after || self.cache.stats().blobs < listed,
                 "these stay for nobody: {after:?}"
@@ -346,10 +396,14 @@ impl World {
         }
         // The rest is hidden, or has no file.
         self.take(Step::Advance).await;
-        let partials = names(&self.bed.dir.join("fill")).len() as u64;
-        assert_eq!(partials, self.cache.stats().partials);
         let stats = self.cache.stats();
         assert_eq!((stats.blobs, stats.manifests, stats.bytes), (0, 0, 0));
+        assert_eq!((stats.partials, stats.abandoned), (0, Amount::NOTHING));
+    }
+
+    fn files(&self) -> Vec<String> {
+        let folders = ["blobs", "fill"].map(|folder| names(&self.bed.dir.join(folder)));
+        folders.concat()
     }
 }
 

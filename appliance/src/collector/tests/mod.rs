@@ -1,11 +1,13 @@
 //! The collector on a real cache, with hands that do as a test says.
 
+mod cases;
+
 use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -19,19 +21,26 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::{
     cache::{Cache, Disk, Faults, Options, Presence, Space, VerifiedBytes, eviction::Cost},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     memory::Buffer,
-    oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag},
+    oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag, UpstreamName},
 };
 
-/// A disk on which only the cache's own limits count, however full the real one is.
-struct Roomy;
+/// A disk of a size that others use, too, however full the real one is.
+struct Shared {
+    data: PathBuf,
+    bytes: u64,
+    others: AtomicU64,
+}
 
-impl Faults for Roomy {
+impl Faults for Shared {
     fn space(&self, _real: Space) -> Space {
+        let folders = ["blobs", "fill"].map(|folder| std::fs::read_dir(self.data.join(folder)));
+        let files = folders.into_iter().flatten().flatten().flatten();
+        let ours: u64 = files.filter_map(|file| Some(file.metadata().ok()?.len())).sum();
         Space {
-            bytes: 1 << 40,
-            free_bytes: 1 << 40,
+            bytes: self.bytes,
+            free_bytes: self.bytes.saturating_sub(ours + self.others.load(SeqCst)),
             ..Space::default()
         }
     }
@@ -46,7 +55,7 @@ enum Mood {
 
 /// Hands that remove files themselves.
 struct Own {
-    blobs: PathBuf,
+    data: PathBuf,
     mood: Mutex<Mood>,
     /// A permit for each time that they may begin.
     gate: Semaphore,
@@ -55,6 +64,20 @@ struct Own {
 
 impl Hands for Own {
     fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from("blobs", files)
+    }
+
+    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+        self.remove_from("fill", files)
+    }
+}
+
+impl Own {
+    fn remove_from(
+        &self,
+        folder: &'static str,
+        files: Vec<Digest>,
+    ) -> BoxFuture<'_, Result<Removed, Unable>> {
         async move {
             self.calls.fetch_add(1, SeqCst);
             self.gate.acquire().await.expect("open").forget();
@@ -66,7 +89,7 @@ impl Hands for Own {
             }
             let mut removed = Removed::default();
             for digest in files {
-                let path = self.blobs.join(digest.file_name());
+                let path = self.data.join(folder).join(digest.file_name());
                 removed.bytes += std::fs::metadata(&path).map_or(0, |file| file.len());
                 removed.files += u64::from(std::fs::remove_file(&path).is_ok());
             }
@@ -81,6 +104,9 @@ struct Bed {
     hands: Arc<Own>,
     collector: Collector,
     pinned: Arc<Mutex<Vec<Digest>>>,
+    unobtainable: Arc<Mutex<Vec<UpstreamName>>>,
+    disk: Arc<Shared>,
+    clock: Clock,
     dir: TempDir,
     images: Mutex<HashMap<u64, Manifest>>,
 }
@@ -111,35 +137,71 @@ fn digest(bytes: &[u8]) -> Digest {
     Digest::of(Algorithm::Sha256, bytes)
 }
 
+fn manifest_of(layers: &[Bytes]) -> Manifest {
+    let entries: Vec<String> = layers
+        .iter()
+        .map(|layer| format!(r#"{{"digest":"{}","size":{}}}"#, digest(layer), layer.len()))
+        .collect();
+    let json = format!(r#"{{"layers":[{}]}}"#, entries.join(","));
+    Manifest {
+        digest: digest(json.as_bytes()),
+        media_type: MediaType::OCI_MANIFEST.parse().expect("valid"),
+        bytes: json.into(),
+    }
+}
+
 impl Bed {
+    /// With a limit of its own on a large disk.
     async fn new() -> Self {
+        Self::on(1 << 40, Some(LIMIT)).await
+    }
+
+    async fn on(bytes: u64, max_bytes: Option<u64>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
+        let disk = Arc::new(Shared {
+            data: dir.path().to_owned(),
+            bytes,
+            others: AtomicU64::new(0),
+        });
         // Half an hour ago for what is stored first: nothing is young when the clock has moved on.
         let clock = Clock::starting_at(Duration::from_secs(1_800_000_000));
         let options = Options {
-            max_bytes: Some(LIMIT),
-            disk: Disk::with_faults(Arc::new(Roomy)),
+            max_bytes,
+            disk: Disk::with_faults(disk.clone()),
             ..Options::new(dir.path())
         };
         let cache = Cache::open(options, clock.clone()).await.expect("opened");
         let hands = Arc::new(Own {
-            blobs: dir.path().join("blobs"),
+            data: dir.path().to_owned(),
             mood: Mutex::new(Mood::Able),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             calls: AtomicUsize::new(0),
         });
         let pinned = Arc::<Mutex<Vec<Digest>>>::default();
+        let unobtainable = Arc::<Mutex<Vec<UpstreamName>>>::default();
         let settings = Settings {
             high: 0.93,
             low: 0.5,
             stop: 0.98,
             grace: Duration::from_secs(60),
-            clock,
+            clock: clock.clone(),
             pinned: {
                 let pinned = pinned.clone();
                 Arc::new(move || pinned.lock().clone())
             },
-            cost: |_| Cost::ORDINARY,
+            costs: {
+                let unobtainable = unobtainable.clone();
+                Arc::new(move || {
+                    let unobtainable = unobtainable.lock().clone();
+                    Arc::new(move |upstream| {
+                        if unobtainable.contains(upstream) {
+                            Cost::UNOBTAINABLE
+                        } else {
+                            Cost::ORDINARY
+                        }
+                    })
+                })
+            },
             window: Arc::new(|| false),
             gone: Arc::new(|| {}),
             short: Arc::new(|| {}),
@@ -151,6 +213,9 @@ impl Bed {
             hands,
             collector,
             pinned,
+            unobtainable,
+            disk,
+            clock,
             dir,
             images: Mutex::default(),
         }
@@ -187,7 +252,7 @@ impl Bed {
                 self.file(layer).await.expect("stored");
             }
         }
-        let now = crate::clock::Timestamp(1_800_000_000);
+        let now = Timestamp(1_800_000_000);
         self.cache
             .put_tag(&name(), &tag(number), manifest.digest, now)
             .await
@@ -232,145 +297,4 @@ impl Bed {
         tokio::time::advance(Duration::from_secs(120)).await;
         tokio::time::resume();
     }
-}
-
-#[tokio::test]
-async fn whole_images_go_the_coldest_first_and_what_stays_is_whole() {
-    let bed = Bed::new().await;
-    for number in 0..22 {
-        bed.image(number).await;
-    }
-    bed.pass().await;
-    // The first is asked for again.
-    let first = bed.images.lock()[&0].digest;
-    for _ in 0..3 {
-        bed.cache.used(&first);
-    }
-    bed.pass().await;
-    let record = bed.collector.collect().await.expect("collected");
-    assert_eq!(record.ending, Ending::Done, "{record}");
-    assert_eq!(record.why, Why::Asked);
-    let listed: Vec<u64> = (0..22).filter(|number| bed.listed(*number)).collect();
-    assert!(listed.contains(&0), "{listed:?}");
-    assert!((8..=12).contains(&listed.len()), "{listed:?}");
-    assert_eq!(record.units as usize, 22 - listed.len(), "{record}");
-    assert_eq!(record.files, record.units, "the shared layer stays");
-    assert!(record.after <= 500 && record.after > 400, "{record}");
-    bed.accounted();
-    assert_eq!(bed.collector.history(), [record]);
-}
-
-#[tokio::test]
-async fn it_begins_by_itself_when_a_fill_finds_it_above_the_mark() {
-    let bed = Bed::new().await;
-    for number in 0..22 {
-        bed.image(number).await;
-    }
-    bed.pass().await;
-    // The last two bring it above the high mark.
-    for number in 22..24 {
-        let bytes = noise(LAYER, number);
-        let _ = bed.file(&bytes).await;
-    }
-    while bed.collector.history().is_empty() {
-        let _ = bed.file(&noise(LAYER, 99)).await;
-        tokio::task::yield_now().await;
-    }
-    let history = bed.collector.history();
-    assert!(history[0].why.is_urgent(), "{}", history[0]);
-    assert!(history[0].units > 0, "{}", history[0]);
-    bed.accounted();
-}
-
-#[tokio::test]
-async fn hands_that_are_tied_are_told_and_nothing_more_is_taken() {
-    let bed = Bed::new().await;
-    for number in 0..22 {
-        bed.image(number).await;
-    }
-    bed.pass().await;
-    *bed.hands.mood.lock() = Mood::Unable;
-    let record = bed.collector.collect().await.expect("answered");
-    assert_eq!(record.ending, Ending::Failed("the hands are tied".to_owned()));
-    let gone = record.units;
-    assert!(gone > 0 && record.files == 0, "{record}");
-    // Again: what is off the list is tried first, and nothing is added to it.
-    let again = bed.collector.collect().await.expect("answered");
-    assert_eq!((again.units, again.files), (0, 0), "{again}");
-    // Nobody fills anew what is about to be removed.
-    let missing = (0..22).find(|number| !bed.listed(*number)).expect("one went");
-    assert!(bed.file(&noise(LAYER, missing)).await.is_err());
-    *bed.hands.mood.lock() = Mood::Able;
-    let at_last = bed.collector.collect().await.expect("answered");
-    assert_eq!(
-        (&at_last.ending, at_last.files),
-        (&Ending::Done, gone),
-        "{at_last}"
-    );
-    bed.accounted();
-    bed.file(&noise(LAYER, missing))
-        .await
-        .expect("it can be stored again");
-    bed.accounted();
-}
-
-#[tokio::test]
-async fn who_asks_while_one_runs_joins_it() {
-    let bed = Bed::new().await;
-    for number in 0..22 {
-        bed.image(number).await;
-    }
-    bed.pass().await;
-    let closed = bed.hands.gate.forget_permits(Semaphore::MAX_PERMITS);
-    let collect = |collector: Collector| tokio::spawn(async move { collector.collect().await });
-    let first = collect(bed.collector.clone());
-    while bed.hands.calls.load(SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
-    let others: Vec<_> = (0..5).map(|_| collect(bed.collector.clone())).collect();
-    tokio::task::yield_now().await;
-    bed.hands.gate.add_permits(closed);
-    let record = first.await.expect("no panic").expect("collected");
-    for other in others {
-        assert_eq!(other.await.expect("no panic").expect("answered"), record);
-    }
-    assert_eq!(bed.collector.history().len(), 1);
-}
-
-#[tokio::test]
-async fn what_is_pinned_stays_and_the_verdict_says_so() {
-    let bed = Bed::new().await;
-    for number in 0..22 {
-        bed.image(number).await;
-    }
-    bed.pass().await;
-    let all: Vec<Digest> = bed
-        .images
-        .lock()
-        .values()
-        .map(|manifest| manifest.digest)
-        .collect();
-    *bed.pinned.lock() = all;
-    let record = bed.collector.collect().await.expect("answered");
-    let Ending::Short(verdict) = &record.ending else {
-        panic!("{record}");
-    };
-    assert!(verdict.contains("pinned 8."), "{verdict}");
-    assert_eq!(record.units, 0);
-    assert!((0..22).all(|number| bed.listed(number)));
-}
-
-#[tokio::test]
-async fn a_rehearsal_says_what_would_go_and_changes_nothing() {
-    let bed = Bed::new().await;
-    for number in 0..22 {
-        bed.image(number).await;
-    }
-    bed.pass().await;
-    let rehearsed = bed.collector.rehearse().await.expect("answered");
-    assert_eq!(rehearsed.ending, Ending::Rehearsed);
-    assert!((0..22).all(|number| bed.listed(number)));
-    assert!(bed.collector.history().is_empty());
-    let record = bed.collector.collect().await.expect("answered");
-    assert_eq!((record.units, record.bytes), (rehearsed.units, rehearsed.bytes));
 }

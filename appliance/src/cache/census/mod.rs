@@ -4,25 +4,36 @@
 //! with what is remembered of it, and every image with what it needs. A piece of content is known by its
 //! number in the order of the index; of its digest only eight bytes are kept, because there can be a million.
 //!
+//! | file | what |
+//! |---|---|
+//! | [`names`] | the digests of what is here |
+//! | [`documents`] | manifests, and what they need |
+//! | [`alone`] | what one image has and no other |
+//!
 //! Promises: about sixty bytes of memory per piece of content; what came or went while it was counted is left
 //! to the [`Guard`](super::index::Guard) at the execution. Must not know: what is to be freed, and why.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+mod alone;
+mod documents;
+mod names;
+
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     cache::Inner,
     error::CacheError,
-    eviction::{Amount, Builder, Catalog, Cost, Fingerprint, Hold, Member, MemberId, Record},
+    eviction::{Amount, Builder, Catalog, Cost, Hold, Member, MemberId, Record},
     index::{Place, Unit},
-    uses::{KeyPrefix, fingerprint},
+    uses::fingerprint,
 };
 use crate::{
     clock::Timestamp,
-    oci::{Algorithm, Digest, Link, Links, UpstreamName},
+    oci::{Digest, UpstreamName},
 };
+
+pub(super) use alone::exclusive;
+use documents::{Document, closure, documents};
+use names::Names;
 
 /// What decides over what may go, besides the content itself.
 #[derive(Clone)]
@@ -33,8 +44,11 @@ pub struct Terms {
     /// What was used or stored in the last so many seconds stays.
     pub grace: std::time::Duration,
     /// How dear it is to fetch from an upstream again.
-    pub cost: fn(&UpstreamName) -> Cost,
+    pub cost: Costs,
 }
+
+/// How dear it is to fetch from each upstream again.
+pub type Costs = Arc<dyn Fn(&UpstreamName) -> Cost + Send + Sync>;
 
 /// The names of what is here.
 pub(super) struct Census {
@@ -43,92 +57,11 @@ pub(super) struct Census {
     tags: HashMap<Number, Vec<Vec<u8>>>,
 }
 
-/// The digests of all members, as far as they are kept: in the order of the index.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    all: Vec<Fingerprint>,
-    /// Where those of the second algorithm begin.
-    sha512: usize,
-}
-
-impl Names {
-    fn with_capacity(count: usize) -> Self {
-        Self {
-            all: Vec::with_capacity(count),
-            sha512: 0,
-        }
-    }
-
-    fn push(&mut self, digest: &Digest) {
-        if digest.algorithm() == Algorithm::Sha256 {
-            self.sha512 += 1;
-        }
-        self.all.push(fingerprint(digest));
-    }
-
-    pub(super) fn get(&self, member: MemberId) -> Fingerprint {
-        self.all[member.index()]
-    }
-
-    fn find(&self, digest: &Digest) -> Option<Number> {
-        let (from, part) = match digest.algorithm() {
-            Algorithm::Sha256 => (0, &self.all[..self.sha512]),
-            Algorithm::Sha512 => (self.sha512, &self.all[self.sha512..]),
-        };
-        let name = fingerprint(digest);
-        let at = part.binary_search_by_key(&name.0, |name| name.0).ok()?;
-        Number::try_from(from + at).ok()
-    }
-
-    pub(super) fn prefix(&self, member: MemberId) -> KeyPrefix {
-        self.prefix_of(member.index() as Number)
-    }
-
-    fn prefix_of(&self, number: Number) -> KeyPrefix {
-        let algorithm = if (number as usize) < self.sha512 {
-            Algorithm::Sha256
-        } else {
-            Algorithm::Sha512
-        };
-        let mut prefix = [algorithm.tag(); 9];
-        prefix[1..].copy_from_slice(&self.all[number as usize].0.to_be_bytes());
-        prefix
-    }
-
-    /// All of them, sorted.
-    pub(super) fn sorted(&self) -> Vec<Fingerprint> {
-        let mut all = self.all.clone();
-        all.sort_unstable_by_key(|name| name.0);
-        all
-    }
-}
-
 /// A member by its place in the order of the index, which is its number in the catalog.
 type Number = u32;
 
-/// A manifest that is here.
-struct Document {
-    member: Number,
-    /// The manifests and blobs that it names and that are here.
-    children: Vec<Number>,
-    blobs: Vec<Number>,
-    subject: Option<Number>,
-    /// Blobs that it names and that are not here.
-    missing: usize,
-    /// One of them is on its way.
-    arrives: bool,
-    cost: Cost,
-}
-
 /// An image of which a part passed through for lack of room cannot be pulled offline: it goes before others.
 const INCOMPLETE: f64 = 0.125;
-
-impl Document {
-    /// Whether it can be pulled with what is here, as one platform of an index or by itself.
-    fn is_of_use(&self) -> bool {
-        self.missing == 0 && (self.children.is_empty() || !self.blobs.is_empty())
-    }
-}
 
 /// Counts. Blocks, for about a second per million pieces of content.
 pub(super) fn count(inner: &Inner, terms: &Terms, now: Timestamp) -> Result<(Census, Catalog), CacheError> {
@@ -183,45 +116,6 @@ fn hold(inner: &Inner, digest: &Digest, record: &Record, terms: &Terms, now: Tim
         hold = hold | Hold::YOUNG;
     }
     hold
-}
-
-/// Reads all manifests. An image of which a part is on its way is in use.
-fn documents(inner: &Inner, names: &Names, terms: &Terms) -> Result<Vec<Document>, CacheError> {
-    let mut documents = Vec::new();
-    let mut after = None;
-    loop {
-        let (piece, last) = inner.index.links_after(after.as_deref())?;
-        for linked in piece {
-            // A row without its content is nobody's: it goes when it is met.
-            let Some(member) = names.find(&linked.digest) else {
-                continue;
-            };
-            let Links {
-                manifests,
-                blobs,
-                subject,
-            } = linked.links;
-            let arriving = |link: &Link| inner.admission.is_running(&link.digest);
-            let arrives = blobs.iter().any(arriving);
-            let here: Vec<Number> = blobs.iter().filter_map(|link| names.find(&link.digest)).collect();
-            documents.push(Document {
-                missing: blobs.len() - here.len(),
-                arrives,
-                member,
-                children: manifests
-                    .iter()
-                    .filter_map(|link| names.find(&link.digest))
-                    .collect(),
-                blobs: here,
-                subject: subject.and_then(|digest| names.find(&digest)),
-                cost: (terms.cost)(&linked.upstream),
-            });
-        }
-        match last {
-            Some(last) => after = Some(last),
-            None => return Ok(documents),
-        }
-    }
 }
 
 fn catalog(
@@ -298,80 +192,6 @@ fn catalog(
         }
     }
     builder.build()
-}
-
-/// A root and all manifests below it.
-fn closure(root: usize, documents: &[Document], by_member: &HashMap<Number, usize>) -> Vec<usize> {
-    let mut all = vec![root];
-    let mut next = 0;
-    while let Some(at) = all.get(next) {
-        next += 1;
-        let children = documents[*at].children.iter();
-        let new: Vec<usize> = children
-            .filter_map(|child| by_member.get(child).copied())
-            .filter(|child| !all.contains(child))
-            .collect();
-        all.extend(new);
-    }
-    all
-}
-
-/// What only one image has: the unit that goes when a person wants it gone. `None` when it is not here.
-pub(super) fn exclusive(inner: &Inner, root: &Digest) -> Result<Option<Unit>, CacheError> {
-    let mut names = Names::default();
-    let mut after = None;
-    loop {
-        let piece = inner.index.blobs_after(after.as_ref())?;
-        let Some((last, _)) = piece.last() else { break };
-        after = Some(*last);
-        piece.iter().for_each(|(digest, _)| names.push(digest));
-    }
-    let Some(wanted) = names.find(root) else {
-        return Ok(None);
-    };
-    let terms = Terms {
-        pinned: Arc::new(Vec::new),
-        grace: std::time::Duration::ZERO,
-        cost: |_| Cost::ORDINARY,
-    };
-    let documents = documents(inner, &names, &terms)?;
-    let by_member: HashMap<Number, usize> = documents
-        .iter()
-        .enumerate()
-        .map(|(at, document)| (document.member, at))
-        .collect();
-    let members = |root: Number| -> Vec<Number> {
-        let Some(at) = by_member.get(&root) else {
-            return vec![root];
-        };
-        closure(*at, &documents, &by_member)
-            .into_iter()
-            .flat_map(|at| std::iter::once(documents[at].member).chain(documents[at].blobs.iter().copied()))
-            .collect()
-    };
-    let mut freed: HashSet<Number> = members(wanted).into_iter().collect();
-    let tags = inner.index.tag_keys()?;
-    let tagged: HashSet<Number> = tags.iter().filter_map(|(digest, _)| names.find(digest)).collect();
-    // What manifests outside of it need stays, and so does a part of it that has a tag of its own.
-    let inside = freed.clone();
-    for document in &documents {
-        let member = document.member;
-        if !inside.contains(&member) || member != wanted && tagged.contains(&member) {
-            for needed in members(member) {
-                freed.remove(&needed);
-            }
-        }
-    }
-    let prefixes: Vec<_> = freed.iter().map(|number| names.prefix_of(*number)).collect();
-    Ok(Some(Unit {
-        tags: tags
-            .into_iter()
-            .filter(|(digest, _)| digest == root)
-            .map(|(digest, key)| (key, digest))
-            .collect(),
-        freed: inner.index.digests_of(&prefixes)?.into_iter().flatten().collect(),
-        after: Vec::new(),
-    }))
 }
 
 impl Census {

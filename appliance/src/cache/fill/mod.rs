@@ -6,21 +6,16 @@
 //! it was discarded; a future that is dropped leaves all of this true. Must not know: where the bytes come
 //! from, who reads them.
 
+mod body;
+
 use std::{
     fs::File,
-    io::{self, IoSlice},
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{
-            AtomicU64,
-            Ordering::{Acquire, Release},
-        },
-    },
+    io,
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
-use bytes::Buf;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -30,19 +25,21 @@ use crate::{
 };
 
 use super::{
-    admission::{FileNeed, Need, Ticket},
+    admission::{FileNeed, Need},
     cache::Inner,
     content::Mismatch,
     error::{CacheError, Kind},
-    index::{Command, Outcome},
+    index::Outcome,
+    leftovers::Leftover,
     publish::VerifiedFill,
     syncing::Syncing,
 };
+use body::Progress;
 
-/// How much is read at once when an adopted prefix is hashed, in bytes.
-const CHUNK: usize = 128 << 10;
-/// The most buffers in one `pwritev`: an array on the stack, far below the kernel's 1024.
-const VECTOR: usize = 64;
+pub(super) use body::{Body, Fate};
+
+/// How much of an adopted prefix is hashed before it is said how far it is, in bytes.
+const PART: u64 = 4 << 20;
 
 /// How far a fill goes before its row is known to be durable, in bytes: nothing says whose a partial without
 /// a row is, so that it is lost in a crash. And how long it waits for that; a pull does not hang on it.
@@ -57,41 +54,6 @@ pub struct Fill {
     body: Arc<Body>,
     /// Until the fill's row is durable.
     listing: Option<Outcome>,
-}
-
-/// What a fill shares with its tasks on the blocking pool. It ends with the last of them.
-#[derive(Debug)]
-pub(super) struct Body {
-    pub(super) inner: Arc<Inner>,
-    pub(super) repository: Repository,
-    pub(super) digest: Digest,
-    pub(super) size: Option<u64>,
-    pub(super) file: Arc<File>,
-    path: PathBuf,
-    length: AtomicU64,
-    progress: Mutex<Progress>,
-    /// Held by the task on the blocking pool until it is done, also when nobody waits for it any more.
-    turn: Arc<tokio::sync::Mutex<()>>,
-    pub(super) syncing: Syncing,
-    fate: Mutex<Fate>,
-    ticket: Ticket,
-}
-
-#[derive(Debug)]
-struct Progress {
-    hasher: Hasher,
-    /// How many bytes the hash covers: less than the length only until an adopted prefix is hashed.
-    hashed: u64,
-}
-
-/// What becomes of the file when the fill ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It stays for a resume.
-    Keep,
-    Discard,
-    /// It is not under `fill/` any more.
-    Moved,
 }
 
 /// Whether a file that nobody listed was taken back.
@@ -144,6 +106,10 @@ impl Fill {
         let row = inner.index.fill(&digest)?.map(|listed| listed.row);
         let reclaimed = reclaim(&inner, &digest, &path)?;
         let existing = std::fs::metadata(&path).map(|metadata| metadata.len()).ok();
+        ticket.leaves(existing.map(|bytes| Leftover {
+            bytes,
+            since: inner.clock.now(),
+        }));
         // Without a row nothing says under which boot the bytes were written.
         let trusted = match (existing, row) {
             // It was synced before it got its name under `blobs/`.
@@ -165,11 +131,12 @@ impl Fill {
                 None => FileNeed::Create,
             },
         };
-        let space = inner.disk.space(&inner.layout.dir).unwrap_or_default();
-        let admitted = ticket.admit(need, space, &inner.index.sums()?);
-        inner.look_at_marks(space);
+        inner.settle_leftovers();
+        let glance = inner.glance();
+        let admitted = ticket.admit(need, &glance, &inner.index.sums()?);
+        inner.look_at_marks(glance.space);
         admitted?;
-        let file = inner.disk.create(&path).map_err(failed)?;
+        let file = inner.disk.create_content(&path).map_err(failed)?;
         ticket.created();
         if existing.is_some_and(|length| length != adopted) {
             inner.disk.truncate(&file, &path, adopted).map_err(failed)?;
@@ -213,13 +180,31 @@ impl Fill {
     /// written under this boot, for a killed process loses no page cache; else what was synced.
     #[expect(clippy::len_without_is_empty, reason = "a length in bytes, not a collection")]
     pub fn len(&self) -> u64 {
-        self.body.length.load(Acquire)
+        self.body.length()
     }
 
     /// Hashes the adopted prefix, off the async threads. [`Fill::append`] does it if it was not done.
     pub async fn rehash(&mut self) -> Result<(), CacheError> {
-        self.blocking(|body| body.catch_up(&mut body.progress.lock()))
+        self.blocking(|body| body.catch_up(&mut body.progress.lock(), u64::MAX))
             .await
+    }
+
+    /// Hashes the next part of the adopted prefix, off the async threads, and says how far it is now. An error says
+    /// that the disk does not give the rest; [`Fill::hashed`] is what it did give.
+    pub async fn rehash_part(&mut self) -> Result<u64, CacheError> {
+        self.blocking(|body| {
+            let mut progress = body.progress.lock();
+            body.catch_up(&mut progress, PART)?;
+            Ok(progress.hashed)
+        })
+        .await
+    }
+
+    /// The running hash, and of how many bytes it is: of less than [`Fill::len`] while an adopted prefix was not read
+    /// to its end. Never reads.
+    pub fn hashed(&self) -> (Hasher, u64) {
+        let progress = self.body.progress.lock();
+        (progress.hasher.clone(), progress.hashed)
     }
 
     /// Writes a batch at the end and hashes it: one hop to the blocking pool, one `pwritev` for up to 64
@@ -241,7 +226,7 @@ impl Fill {
     /// was adopted: otherwise it is hashed here, on the caller's thread.
     pub fn hasher(&self) -> Hasher {
         let mut progress = self.body.progress.lock();
-        if let Err(error) = self.body.catch_up(&mut progress) {
+        if let Err(error) = self.body.catch_up(&mut progress, u64::MAX) {
             tracing::warn!(cause = %crate::source::chain(&error), "an adopted partial cannot be read");
         }
         progress.hasher.clone()
@@ -288,141 +273,6 @@ impl Fill {
         match tokio::task::spawn_blocking(task).await {
             Ok(result) => result,
             Err(error) => Err(CacheError::new(OPERATION, &digest, Kind::Io, error)),
-        }
-    }
-}
-
-impl Body {
-    pub(super) fn length(&self) -> u64 {
-        self.length.load(Acquire)
-    }
-
-    pub(super) fn path(&self) -> &PathBuf {
-        &self.path
-    }
-
-    pub(super) fn meet(&self, fate: Fate) {
-        *self.fate.lock() = fate;
-    }
-
-    /// Writes the fill's row, without waiting for it.
-    fn list(&self, synced: u64) -> Outcome {
-        self.inner.index.promise(Command::FillStarted {
-            repository: self.repository.clone(),
-            digest: self.digest,
-            size: self.size,
-            synced,
-            boot: self.inner.disk.boot(),
-        })
-    }
-
-    fn failed(&self, error: io::Error) -> CacheError {
-        let kind = self.inner.disk.lacking(&error, &self.inner.layout.fills);
-        CacheError::io(OPERATION, &self.digest, error).of_kind(kind)
-    }
-
-    /// Hashes what is in the file and not in the hash.
-    fn catch_up(&self, progress: &mut Progress) -> Result<(), CacheError> {
-        let length = self.length();
-        if progress.hashed == length {
-            return Ok(());
-        }
-        let mut chunk = vec![0; CHUNK];
-        while progress.hashed < length {
-            let count = (length - progress.hashed).min(CHUNK as u64) as usize;
-            let part = &mut chunk[..count];
-            self.inner
-                .disk
-                .read_at(&self.file, &self.path, part, progress.hashed)
-                .map_err(|error| CacheError::io("read the partial", &self.digest, error))?;
-            progress.hasher.update(part);
-            progress.hashed += count as u64;
-        }
-        Ok(())
-    }
-
-    fn append(&self, mut batch: Vec<Buffer>) -> Result<Vec<Buffer>, CacheError> {
-        let mut progress = self.progress.lock();
-        self.syncing.check(&self.digest)?;
-        self.catch_up(&mut progress)?;
-        let mut first = 0;
-        while first < batch.len() {
-            if !batch[first].has_remaining() {
-                first += 1;
-                continue;
-            }
-            let mut slices = [IoSlice::new(&[]); VECTOR];
-            let mut count = 0;
-            for (slice, buffer) in slices.iter_mut().zip(&batch[first..]) {
-                *slice = IoSlice::new(buffer.chunk());
-                count += 1;
-            }
-            let at = self.length();
-            let mut written = self
-                .inner
-                .disk
-                .write_vectored_at(&self.file, &self.path, &slices[..count], at)
-                .and_then(|written| match written {
-                    0 => Err(io::ErrorKind::WriteZero.into()),
-                    written => Ok(written),
-                })
-                .map_err(|error| self.failed(error))?;
-            let more = written as u64;
-            // What the kernel took is hashed and counted, whatever comes after.
-            for buffer in &mut batch[first..first + count] {
-                let part = buffer.remaining().min(written);
-                progress.hasher.update(&buffer.chunk()[..part]);
-                buffer.advance(part);
-                written -= part;
-            }
-            progress.hashed += more;
-            self.length.store(at + more, Release);
-            self.ticket.written(more, at + more);
-        }
-        batch.clear();
-        self.syncing.advance(&self.inner, self.length());
-        Ok(batch)
-    }
-
-    fn restart(&self) -> Result<(), CacheError> {
-        let mut progress = self.progress.lock();
-        self.inner
-            .disk
-            .truncate(&self.file, &self.path, 0)
-            .map_err(|error| self.failed(error))?;
-        self.length.store(0, Release);
-        *progress = Progress {
-            hasher: Hasher::new(self.digest.algorithm()),
-            hashed: 0,
-        };
-        self.ticket.restarted();
-        self.syncing.restart();
-        // The row that was there before is as good until then: it claims less than there is.
-        drop(self.list(0));
-        Ok(())
-    }
-}
-
-impl Drop for Body {
-    fn drop(&mut self) {
-        self.syncing.end();
-        let fate = match *self.fate.lock() {
-            // An empty file, or one that a failed sync made doubtful, is worth no inode.
-            Fate::Keep if self.length() == 0 || self.syncing.has_failed() => Fate::Discard,
-            fate => fate,
-        };
-        if fate != Fate::Discard {
-            return;
-        }
-        // The file is open here, so that this removes a name and nothing more.
-        if let Err(error) = self.inner.disk.unlink(&self.path) {
-            tracing::warn!(file = %self.path.display(), cause = %error, "a partial could not be removed");
-        }
-        self.inner.index.tell(Command::FillEnded { digest: self.digest });
-        // Freeing the blocks of a large file takes time, and happens where its last handle is dropped.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let file = self.file.clone();
-            runtime.spawn_blocking(move || drop(file));
         }
     }
 }
