@@ -19,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use larder::{
-    cache::{Cache, Options, VerifiedBytes, eviction::Cost},
+    cache::{Cache, Options, Remains, VerifiedBytes, eviction::Cost},
     clock::Clock,
     collector::{Collector, Hands, Record, Removed, Settings, Unable},
     oci::{Algorithm, Digest, Repository},
@@ -103,13 +103,9 @@ async fn fill(data: &Path, count: u64) {
 struct Idle;
 
 impl Hands for Idle {
-    fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
+    fn remove(&self, _: Remains, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
         assert!(files.is_empty(), "all of it is inline");
         async { Ok(Removed::default()) }.boxed()
-    }
-
-    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove(files)
     }
 }
 

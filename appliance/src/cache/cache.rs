@@ -57,6 +57,8 @@ pub(super) struct Inner {
     pub(super) distrusted: Distrusted,
     /// The last loss of the index after which all whole files were adopted.
     pub(super) adopted: AtomicU64,
+    /// Told when that is so.
+    pub(super) settled: Arc<Notify>,
     inline_below: u64,
     pub(super) high: f64,
     pub(super) max_bytes: Option<u64>,
@@ -107,6 +109,7 @@ impl Inner {
             room_wanted: Arc::default(),
             distrusted: Distrusted::default(),
             adopted: AtomicU64::new(u64::MAX),
+            settled: Arc::default(),
             inline_below: options.inline_below,
             high: options.high,
             max_bytes: options.max_bytes,
@@ -136,6 +139,19 @@ impl Inner {
         if pressure.worst() > self.high || self.admission.is_wanted() {
             self.room_wanted.notify_one();
         }
+    }
+}
+
+impl Inner {
+    /// What follows from an error at writing content of which so many bytes are still to come. Where it says that
+    /// there is no room, somebody is told to make some.
+    pub(super) fn lacking(&self, error: &io::Error, left: u64) -> Kind {
+        let kind = self.disk.lacking(error, &self.layout.fills);
+        if let Kind::Full(_) = kind {
+            self.admission.refused(left);
+            self.room_wanted.notify_one();
+        }
+        kind
     }
 }
 

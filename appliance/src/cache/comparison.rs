@@ -3,7 +3,7 @@
 //! Promises: under one index; when another takes its place meanwhile, nothing is removed any more. Must not know: who
 //! has seen the files.
 
-use std::{ffi::OsString, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use crate::oci::Digest;
 
@@ -165,19 +165,6 @@ impl<'a> Comparison<'a> {
         Ok(going)
     }
 
-    pub(super) fn strays(self, names: &[OsString]) -> Result<u64, CacheError> {
-        let mut removed = 0;
-        for name in names {
-            let is_partial = name.to_str().and_then(Digest::from_file_name).is_some();
-            let is_name = Path::new(name).file_name() == Some(name);
-            if is_name && !is_partial {
-                self.unlink(&self.inner.layout.fills.join(name))?;
-                removed += 1;
-            }
-        }
-        Ok(removed)
-    }
-
     pub(super) fn fill_rows(self) -> Result<u64, CacheError> {
         let inner = self.inner;
         let mut ended = 0;
@@ -207,11 +194,6 @@ impl<'a> Comparison<'a> {
             Purpose::Upkeep(_) => self.is_still_settled(),
             Purpose::Recovery => self.inner.index.standing() == Some(self.standing),
         }
-    }
-
-    fn unlink(&self, path: &Path) -> Result<(), CacheError> {
-        let unlinked = self.inner.disk.unlink(path);
-        unlinked.map_err(|error| CacheError::io("remove", &path.display(), error))
     }
 
     fn end(&self, digest: Digest) -> Result<(), CacheError> {

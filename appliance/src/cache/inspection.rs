@@ -10,7 +10,7 @@
 //! | a partial that nobody has filled for long | removed | left alone |
 //! | a partial without a row, or of a blob that is listed | removed when it is not young any more | removed |
 //! | a fill's row without a file, or of a blob that is listed | removed | the same |
-//! | a name that is no digest's under `fill/` | left alone | removed |
+//! | a name that is no digest's | told: it is somebody's | the same |
 //!
 //! In the course of things a file without a row is not adopted: the recovery has adopted what a crash or a lost index
 //! left, and what has come since was evicted, or is somebody's doing.
@@ -19,7 +19,7 @@
 //! memory, or was lost and its files are not adopted yet, no blob is removed; nobody fills what is condemned. Must
 //! not know: who reads the files.
 
-use std::{ffi::OsString, time::Duration};
+use std::time::Duration;
 
 use crate::{clock::Timestamp, oci::Digest};
 
@@ -106,13 +106,6 @@ impl Cache {
     ) -> Result<Vec<Condemned>, CacheError> {
         let inner = self.inner.clone();
         blocking(move || Comparison::new(&inner, purpose)?.partials(&seen)).await
-    }
-
-    /// Removes files under `fill/` whose names are no digests'; how many. They are not the worker's to remove, which
-    /// takes only digests' names.
-    pub async fn remove_strays(&self, names: Vec<OsString>) -> Result<u64, CacheError> {
-        let inner = self.inner.clone();
-        blocking(move || Comparison::new(&inner, Purpose::Recovery)?.strays(&names)).await
     }
 
     /// Removes the rows of fills that nobody fills and that have no file; how many.

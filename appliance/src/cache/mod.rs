@@ -67,6 +67,7 @@ mod uses;
 #[cfg(test)]
 mod tests;
 
+pub use admission::Refusal;
 pub use boot::BootId;
 pub use cache::Cache;
 pub use census::{Costs, Terms};

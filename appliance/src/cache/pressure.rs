@@ -104,6 +104,12 @@ impl Pressure {
         )
     }
 
+    /// The bytes that the cache gives for the sake of a disk, whatever is said to be free on it.
+    pub fn to_give_at_most(&self) -> u64 {
+        let floor = (self.capacity().0.bytes as f64 * FLOOR) as u64;
+        self.own_bytes.used.saturating_sub(floor)
+    }
+
     /// What others hold of the filesystem, the index and what else is the house's own among it.
     pub fn others(&self) -> Amount {
         Amount::new(

@@ -75,7 +75,7 @@ fn place(body: &Body) -> Result<(), CacheError> {
     let (disk, layout) = (&body.inner.disk, &body.inner.layout);
     let blob = layout.blob(&body.digest);
     let failed = |error: io::Error| {
-        let kind = disk.lacking(&error, &layout.blobs);
+        let kind = body.inner.lacking(&error, 0);
         CacheError::io(OPERATION, &body.digest, error).of_kind(kind)
     };
     // From here to the rename, whatever fails discards the partial.

@@ -101,6 +101,12 @@ impl Cache {
     /// All that was whole at the beginning of an era is listed now.
     pub fn settle(&self, era: Era) {
         self.inner.adopted.store(era.0, SeqCst);
+        self.inner.settled.notify_one();
+    }
+
+    /// Told when [`Cache::settle`] was called.
+    pub fn settled(&self) -> Arc<Notify> {
+        self.inner.settled.clone()
     }
 
     /// Whether a file without a row is one that nobody wants: the index is on the disk, and all that a crash or its
@@ -227,7 +233,7 @@ impl Inner {
 }
 
 /// A row that cannot be read is as good as none: what comes next replaces it.
-fn or_damaged<T>(row: Result<Option<T>, CacheError>) -> Result<Option<T>, CacheError> {
+pub(super) fn or_damaged<T>(row: Result<Option<T>, CacheError>) -> Result<Option<T>, CacheError> {
     match row {
         Err(error) if error.kind() == Kind::Corrupt => Ok(None),
         row => row,

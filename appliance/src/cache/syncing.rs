@@ -77,16 +77,18 @@ impl Syncing {
         }
         mark.at = length;
         drop(mark);
-        let (it, index, disk) = (self.0.clone(), inner.index.clone(), inner.disk.clone());
+        let (it, inner) = (self.0.clone(), inner.clone());
         let work = move || {
-            let result = disk.sync(&it.file, &it.path);
+            let result = inner.disk.sync(&it.file, &it.path);
             if let Err(error) = result {
+                // What was taken into the page cache can be refused as late as here.
+                inner.lacking(&error, 0);
                 tracing::warn!(digest = %it.digest, cause = %error, "a partial could not be synced");
                 it.failed.store(true, Release);
             } else {
                 let mark = it.mark.lock();
                 if mark.life == Some(life) {
-                    index.tell(Command::FillSynced {
+                    inner.index.tell(Command::FillSynced {
                         digest: it.digest,
                         synced: length,
                     });

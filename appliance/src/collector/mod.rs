@@ -6,6 +6,7 @@
 //! | [`run`] | one collection, from the plan to the check that there is room now |
 //! | [`compactor`] | when the index's own file is made smaller |
 //! | [`vain`] | whether what was freed is free |
+//! | [`refusals`] | room for a disk that refuses writes below its marks |
 //! | [`hands`] | who removes files |
 //! | [`record`], [`history`] | what was done, for people |
 //!
@@ -28,14 +29,17 @@ mod compactor;
 mod hands;
 mod history;
 mod record;
+mod refusals;
 mod run;
 mod task;
 mod vain;
 
 pub use compactor::{Compactor, CompactorSettings};
-pub use hands::{Hands, Removed, Unable};
+pub use hands::{Hands, Removed, Unable, remove_condemned};
 pub use record::{Counts, Ending, Record, Why};
 pub use task::{Collector, Settings, Stopped};
 
+#[cfg(test)]
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;

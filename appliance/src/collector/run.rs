@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    hands::{Hands, Unable},
+    hands::{Hands, Unable, remove_condemned},
     record::{Ending, Record, Why},
+    refusals::{InVain, Refusals},
     task::Settings,
     vain::is_vain,
 };
@@ -18,7 +19,6 @@ use crate::{
         Cache, Condemned, Pressure, Remains, Terms,
         eviction::{Amount, Outcome},
     },
-    oci::Digest,
     source::chain,
 };
 
@@ -55,6 +55,7 @@ pub(super) struct Run<'a> {
     pub(super) settings: &'a Settings,
     /// Files that an earlier collection could not remove.
     pub(super) condemned: &'a mut Vec<Condemned>,
+    pub(super) refusals: &'a mut Refusals,
 }
 
 /// What came of it.
@@ -91,11 +92,31 @@ impl Run<'_> {
             files: 0,
         };
         let before = self.cache.pressure();
-        let goal = before.as_ref().map_or(Amount::NOTHING, |pressure| {
-            self.goal(pressure, self.cache.take_wanted())
-        });
+        let mut goal = Amount::NOTHING;
         let ended = match &before {
-            Ok(_) => self.pursue(task, goal, &mut sum).await,
+            Ok(pressure) => {
+                // A rehearsal makes no room.
+                let refused = if task.mode == Mode::Earnest {
+                    goal = self.goal(pressure, self.cache.take_wanted());
+                    self.for_refusal(pressure)
+                } else {
+                    goal = self.goal(pressure, 0);
+                    Ok(None)
+                };
+                match refused {
+                    Ok(None) => self.pursue(task, goal, &mut sum).await,
+                    Ok(Some(more)) => {
+                        goal.bytes = goal.bytes.max(more);
+                        let ended = self.pursue(task, goal, &mut sum).await;
+                        self.refusals.made_room(self.cache.written(), sum.bytes);
+                        ended
+                    }
+                    Err(InVain) => Ok(Ending::Short(format!(
+                        "the disk refuses writes though it says that it has room, and making more was of no use: {pressure}; \
+                         look for a quota, or for what the filesystem keeps for itself"
+                    ))),
+                }
+            }
             Err(error) => Ok(Ending::Failed(chain(error))),
         };
         let (ending, retry_at) = match ended {
@@ -133,6 +154,18 @@ impl Run<'_> {
             goal.bytes = goal.bytes.max(pressure.to_give(part.max(0.0)).bytes);
         }
         goal
+    }
+
+    /// What is to go, in bytes, because the disk refused to write and no mark says why.
+    fn for_refusal(&mut self, pressure: &Pressure) -> Result<Option<u64>, InVain> {
+        let Some(refusal) = self.cache.take_refusal() else {
+            return Ok(None);
+        };
+        if pressure.worst() > self.settings.high {
+            return Ok(None);
+        }
+        let goal = self.refusals.goal(refusal, pressure.capacity().0.bytes)?;
+        Ok(Some(goal.min(pressure.to_give_at_most())))
     }
 
     async fn pursue(&mut self, task: Task, goal: Amount, sum: &mut Sum) -> Result<Ending, Stop> {
@@ -240,26 +273,8 @@ impl Run<'_> {
     /// Removes what is off the list. What cannot be removed now stays condemned for the next time.
     async fn remove_condemned(&mut self, sum: &mut Sum) -> Result<(), Stop> {
         for remains in Remains::ALL {
-            let of_these = |one: &&Condemned| one.remains == remains;
-            let digests: Vec<Digest> = self
-                .condemned
-                .iter()
-                .filter(of_these)
-                .map(|one| *one.digest())
-                .collect();
-            if digests.is_empty() {
-                continue;
-            }
-            let removing = match remains {
-                Remains::Blob => self.hands.remove(digests),
-                Remains::Partial => self.hands.remove_partials(digests),
-            };
-            let removed = removing.await.map_err(Stop::Hands)?;
-            self.condemned.retain(|one| one.remains != remains);
-            sum.files += removed.files;
-            for kept in &removed.kept {
-                tracing::warn!(why = %kept, "a file that is not listed any more cannot be removed");
-            }
+            let removed = remove_condemned(self.hands, self.condemned, remains).await;
+            sum.files += removed.map_err(Stop::Hands)?.files;
         }
         Ok(())
     }

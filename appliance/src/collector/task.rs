@@ -13,6 +13,7 @@ use super::{
     hands::Hands,
     history::History,
     record::{Counts, Ending, Record, Why},
+    refusals::Refusals,
     run::{Mode, Run, Task},
 };
 use crate::{
@@ -33,6 +34,10 @@ const SAVE: Duration = Duration::from_secs(300);
 /// The forecast looks back so far, and what it says is heeded when it is as near as this.
 const WINDOW: Duration = Duration::from_secs(3600);
 const AHEAD: Duration = Duration::from_secs(900);
+
+/// So long it waits for what a crash has left, less than until the next look: a box that starts again and again must
+/// still come to it.
+const SETTLING: Duration = Duration::from_secs(4);
 
 /// Pauses after a collection that did not help: the first and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
@@ -90,6 +95,8 @@ impl Collector {
             counts: counts.clone(),
             forecast: Forecast::new(WINDOW),
             condemned: Vec::new(),
+            refusals: Refusals::default(),
+            unsettled: None,
             rest: None,
             pause: PAUSE.0,
             saved: Instant::now(),
@@ -144,6 +151,9 @@ struct Keeper {
     counts: Arc<Mutex<Counts>>,
     forecast: Forecast,
     condemned: Vec<Condemned>,
+    refusals: Refusals,
+    /// Since when it is known that a crash has left what is not adopted yet.
+    unsettled: Option<Instant>,
     /// No collection for a mark's sake before this: the last one did not help.
     rest: Option<Instant>,
     pause: Duration,
@@ -153,7 +163,7 @@ struct Keeper {
 
 impl Keeper {
     async fn run(mut self, mut incoming: mpsc::Receiver<Request>) {
-        let wanted = self.cache.room_wanted();
+        let (wanted, settled) = (self.cache.room_wanted(), self.cache.settled());
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -164,6 +174,7 @@ impl Keeper {
                     None => break,
                 },
                 () = wanted.notified() => {}
+                () = settled.notified() => {}
                 _ = look.tick() => self.observe().await,
             }
             // Who asked for a rehearsal is not answered with the real thing, nor the other way round.
@@ -217,7 +228,7 @@ impl Keeper {
         let in_window = (self.settings.window)();
         // Once per window.
         let opens = in_window && !std::mem::replace(&mut self.in_window, in_window);
-        if self.rest.is_some_and(|rest| Instant::now() < rest) {
+        if self.rest.is_some_and(|rest| Instant::now() < rest) || self.is_settling() {
             return None;
         }
         if pressure.worst() > self.settings.high {
@@ -239,12 +250,23 @@ impl Keeper {
         (outlook.bytes.within(AHEAD) || outlook.inodes.within(AHEAD)).then_some(Why::Forecast)
     }
 
+    /// Whether what a crash has left may still be adopted: a collection that it cut had taken content off the list
+    /// that comes back, to go before anything else.
+    fn is_settling(&mut self) -> bool {
+        if self.cache.is_settled() {
+            self.unsettled = None;
+            return false;
+        }
+        self.unsettled.get_or_insert_with(Instant::now).elapsed() < SETTLING
+    }
+
     async fn collect(&mut self, why: Why, mode: Mode) -> Record {
         let mut run = Run {
             cache: &self.cache,
             hands: &*self.hands,
             settings: &self.settings,
             condemned: &mut self.condemned,
+            refusals: &mut self.refusals,
         };
         let (record, retry_at) = run.collect(Task { why, mode }).await;
         if mode == Mode::Rehearsal {

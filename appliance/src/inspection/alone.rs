@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::Notify;
 
 use super::{
@@ -16,43 +15,8 @@ use super::{
 use crate::{
     cache::{Cache, Disk},
     clock::Clock,
-    collector::{Hands, Removed, Unable},
-    janitor::{Folder, Settings as JanitorSettings, Starts, Supervisor, Thread},
-    oci::Digest,
+    janitor::{Settings as JanitorSettings, Starts, Supervisor, Thread},
 };
-
-struct Own(Supervisor);
-
-impl Hands for Own {
-    fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from(Folder::Blobs, files)
-    }
-
-    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from(Folder::Fills, files)
-    }
-}
-
-impl Own {
-    fn remove_from(&self, folder: Folder, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        async move {
-            let unlinked = self.0.unlink_in(folder, files).await.map_err(|error| Unable {
-                why: error.to_string(),
-                retry_at: None,
-            })?;
-            Ok(Removed {
-                files: unlinked.files,
-                bytes: unlinked.bytes,
-                kept: unlinked
-                    .kept
-                    .iter()
-                    .map(|(name, why)| format!("{name}: {why}"))
-                    .collect(),
-            })
-        }
-        .boxed()
-    }
-}
 
 /// Recovers once, whether or not it is due. Nothing while there is nothing to compare with.
 ///
@@ -96,7 +60,7 @@ async fn pass(cache: &Cache, clock: Clock, dir: &Path, disk: Disk) -> Option<Rec
     let mut run = Run {
         cache,
         walker: &supervisor,
-        hands: &Own(supervisor.clone()),
+        hands: &supervisor,
         settings: &settings,
         condemned: &mut Vec::new(),
         told: &Told::new(super::memory::Memory::default()),

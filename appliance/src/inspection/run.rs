@@ -19,7 +19,7 @@ use super::{
 use crate::{
     cache::{Cache, Condemned, Remains},
     clock::Timestamp,
-    collector::{Hands, Removed},
+    collector::{Hands, Removed, remove_condemned},
     janitor::{Cursor, Failure, Folder, JobError, Name, Pace, Part, Report, Step, Walk},
     oci::Digest,
 };
@@ -200,26 +200,7 @@ impl<'a> Run<'a> {
     }
 
     async fn remove(&mut self, remains: Remains) -> Result<Removed, Halted> {
-        let of_these = |one: &&Condemned| one.remains == remains;
-        let digests: Vec<Digest> = self
-            .condemned
-            .iter()
-            .filter(of_these)
-            .map(|one| *one.digest())
-            .collect();
-        if digests.is_empty() {
-            return Ok(Removed::default());
-        }
-        let removing = match remains {
-            Remains::Blob => self.hands.remove(digests),
-            Remains::Partial => self.hands.remove_partials(digests),
-        };
-        let removed = removing.await?;
-        self.condemned.retain(|one| one.remains != remains);
-        for kept in &removed.kept {
-            tracing::warn!(why = %kept, "a file that is not listed cannot be removed");
-        }
-        Ok(removed)
+        Ok(remove_condemned(self.hands, self.condemned, remains).await?)
     }
 
     /// Whether a walk through the folders came to its end; steps over the file at which it died.

@@ -2,13 +2,13 @@
 //!
 //! Must not know: how the walk goes on.
 
-use std::{ffi::OsString, time::Duration};
+use std::time::Duration;
 
-use super::{halted::Halted, pass::Pass, record::What, run::Run};
+use super::{halted::Halted, pass::Pass, run::Run};
 use crate::{
     cache::Seen,
     clock::Timestamp,
-    janitor::{Cursor, Finding, Folder, Kind, Name},
+    janitor::{Cursor, Finding, Folder, Name},
     oci::Digest,
 };
 
@@ -17,8 +17,6 @@ use crate::{
 pub(super) struct Sight {
     pub(super) blobs: Vec<Seen>,
     partials: Vec<Seen>,
-    /// Files under `fill/` that are not partials.
-    strays: Vec<OsString>,
 }
 
 impl Sight {
@@ -44,13 +42,8 @@ impl Run<'_> {
                     tracing::warn!(%folder, file = %name, %why, "a file cannot be looked at");
                     (*folder, name, None, None)
                 }
-                Finding::Foreign { folder, name, kind } => {
-                    let is_stray = (*folder, *kind) == (Folder::Fills, Kind::File);
-                    if is_stray && pass.record.what == What::Recovery {
-                        sight.strays.push(name.as_os_str().to_owned());
-                    } else {
-                        pass.record.foreign(place(*folder, name));
-                    }
+                Finding::Foreign { folder, name, .. } => {
+                    pass.record.foreign(place(*folder, name));
                     continue;
                 }
                 Finding::Verified { .. }
@@ -96,9 +89,6 @@ impl Run<'_> {
             let partials = self.cache.compare_partials(sight.partials, purpose).await?;
             self.condemned.extend(partials);
             self.remove_condemned(pass).await?;
-        }
-        if !sight.strays.is_empty() {
-            pass.record.sums.partials += self.cache.remove_strays(sight.strays).await?;
         }
         Ok(compared)
     }

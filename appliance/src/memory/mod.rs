@@ -10,7 +10,14 @@
 //! on to it is seen. Must not know: what the bytes are.
 
 mod budget;
+mod buffer;
+mod permit;
 mod pool;
 
+#[cfg(test)]
+mod tests;
+
 pub use budget::Budget;
-pub use pool::{Buffer, Exhausted, Permit, Pool, PoolUsage};
+pub use buffer::Buffer;
+pub use permit::Permit;
+pub use pool::{Exhausted, Pool, PoolUsage};

@@ -1,7 +1,7 @@
-//! A fill: one blob crossing the WAN into the cache, while any number of clients read along.
+//! A fill: one blob crossing the WAN into the cache, once for all who ask.
 //!
-//! The file is the buffer. The task writes what arrives and moves the readers' horizon; it waits for nobody
-//! who reads. The last bytes stay behind the horizon until the digest matches.
+//! From what is here already to who is asked, and where the blob goes: to memory, to a file ([`super::filling`]), or, when
+//! nothing can be stored, through to those who wait. Must not know: who reads.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,24 +10,19 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     Mirror, Reason, Unserved,
-    download::{Arrived, Download, Means, gather},
+    download::{Download, Means},
+    filling::Filling,
     flights::{Flight, Teller},
     held,
-    outset::{Cargo, Departed, Grounded, Horizon, Outset},
+    outset::{Cargo, Departed, Grounded, Outset},
     pass::Pass,
-    route::{Outlook, Route},
+    route::Route,
 };
 use crate::{
     cache::{CacheError, Content, Fill, Kind, Presence, VerifiedBytes},
-    delivery::Ended,
-    memory::Buffer,
     oci::{Digest, Hasher, Repository},
     source::{SourceName, chain},
 };
-
-/// Bytes written at a time, at most: large enough that the hop to a writing thread does not show, small
-/// enough that readers follow closely.
-const BATCH: usize = 1 << 20;
 
 /// How often, and how long apart, a digest that is busy is tried.
 const BUSY_TRIES: u32 = 20;
@@ -35,9 +30,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// The part of a client's patience that the disk may take to begin a file.
 const BEGINNING: u32 = 3;
-
-/// How long a write may take. A disk that is merely busy answers within seconds.
-const DISK_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Mirror {
     /// Joins the fill of a blob, or starts one for `repository`.
@@ -101,11 +93,11 @@ enum Unbegun {
     Silent { within: Duration },
 }
 
-struct Flying {
-    mirror: Mirror,
+pub(super) struct Flying {
+    pub(super) mirror: Mirror,
     repository: Repository,
-    digest: Digest,
-    route: Route,
+    pub(super) digest: Digest,
+    pub(super) route: Route,
     teller: Teller<Outset>,
 }
 
@@ -132,7 +124,7 @@ impl Flying {
         }
         // A partial file is worth more than a fresh start, so it is looked for before anybody is asked.
         if let Some((fill, size)) = self.partial(deadline).await? {
-            return self.to_file(fill, size, None).await;
+            return Filling::new(self, size).run(fill, None).await;
         }
         let mut download = self.download(0);
         download.open(deadline).await?;
@@ -144,7 +136,7 @@ impl Flying {
                 // An earlier fill may have left a file that the index had not heard of.
                 Ok(fill) => {
                     let download = (fill.len() == 0).then_some(download);
-                    self.to_file(fill, size, download).await
+                    Filling::new(self, size).run(fill, download).await
                 }
                 Err(error) => {
                     tracing::warn!(digest = %self.digest, error = %chain(&error), "passing through, not stored");
@@ -155,11 +147,11 @@ impl Flying {
         }
     }
 
-    fn download(&self, from: u64) -> Download {
+    pub(super) fn download(&self, from: u64) -> Download {
         Download::new(self.route.clone(), self.digest, from, self.mirror.means())
     }
 
-    fn depart(&self, cargo: Cargo, source: Option<SourceName>) {
+    pub(super) fn depart(&self, cargo: Cargo, source: Option<SourceName>) {
         self.teller.tell(Ok(Departed {
             repository: self.repository.clone(),
             source,
@@ -271,7 +263,13 @@ impl Flying {
         self.depart(Cargo::Passing { size, onward }, source);
     }
 
-    fn onward(&self, hasher: Hasher, at: u64, size: Option<u64>, opened: Option<Download>) -> Arc<Pass> {
+    pub(super) fn onward(
+        &self,
+        hasher: Hasher,
+        at: u64,
+        size: Option<u64>,
+        opened: Option<Download>,
+    ) -> Arc<Pass> {
         // A pass is as slow as its reader.
         let means = Means {
             pool: self.mirror.0.budget.deliveries().clone(),
@@ -280,165 +278,13 @@ impl Flying {
         Pass::new(self.route.clone(), self.digest, (hasher, at), size, means, opened)
     }
 
-    /// The fill proper. `download` is absent when there is a partial file to begin with.
-    async fn to_file(
-        &self,
-        mut fill: Fill,
-        size: Option<u64>,
-        download: Option<Download>,
-    ) -> Result<(), Unserved> {
-        let horizon = Horizon::new(size);
-        let file = fill.file();
-        let adopted = fill.len();
-        let mut download = match download {
-            Some(download) => download,
-            None => {
-                let whole = size == Some(adopted);
-                let early = size.is_some() && (whole || self.route.outlook() != Outlook::Down);
-                if early {
-                    // What is here can be read as soon as it was hashed, before the upstream is asked for the rest.
-                    self.depart(
-                        Cargo::Growing {
-                            file: file.clone(),
-                            size,
-                            growth: horizon.growth.clone(),
-                        },
-                        None,
-                    );
-                }
-                let mut hashed = 0;
-                while hashed < adopted {
-                    hashed = match timeout(DISK_PATIENCE, fill.rehash_part()).await {
-                        Ok(Ok(hashed)) => hashed,
-                        Ok(Err(error)) => {
-                            tracing::warn!(digest = %self.digest, error = %chain(&error), "what is here of it cannot be read, passing through");
-                            if early {
-                                self.detach(fill, &horizon, size);
-                                return Ok(());
-                            }
-                            fill.discard();
-                            return self.pass_anew().await;
-                        }
-                        Err(_) => return Err(self.failed(&horizon, self.stalled())),
-                    };
-                    horizon.advance(hashed);
-                }
-                let mut download = self.download(adopted).of_size(size);
-                if !whole {
-                    let patience = self.mirror.rules().settings.first_byte;
-                    let opened = download.open(Instant::now() + patience).await;
-                    opened.map_err(|unserved| self.failed(&horizon, unserved))?;
-                }
-                download
-            }
-        };
-        let source = download.source().map(|source| source.name().clone());
-        self.depart(
-            Cargo::Growing {
-                file,
-                size,
-                growth: horizon.growth.clone(),
-            },
-            source,
-        );
-
-        let mut arrived = Vec::new();
-        let mut ended = gather(&mut download, &mut arrived, BATCH).await;
-        loop {
-            match ended {
-                Ok(Arrived::All) => break,
-                Ok(Arrived::Some) => {}
-                // The partial file stays: the next who asks goes on from there.
-                Err(unserved) => return Err(self.failed(&horizon, unserved)),
-            }
-            let batch = std::mem::take(&mut arrived);
-            // What arrives meanwhile is gathered while this is hashed and written.
-            let write = async {
-                let written = timeout(DISK_PATIENCE, fill.append(batch)).await;
-                horizon.advance(fill.len());
-                written
-            };
-            let (written, next) = tokio::join!(write, gather(&mut download, &mut arrived, BATCH));
-            ended = next;
-            match written {
-                Ok(Ok(emptied)) => reuse(&mut arrived, emptied),
-                // Nothing says what is in the file: its readers are better off with a reset than with silence.
-                Err(_) => return Err(self.failed(&horizon, self.stalled())),
-                Ok(Err(error)) => {
-                    tracing::warn!(digest = %self.digest, at = fill.len(), error = %chain(&error), "storing stopped, passing through");
-                    self.detach(fill, &horizon, size.or(download.size()));
-                    return Ok(());
-                }
-            }
-        }
-        let length = fill.len();
-        match fill.verify() {
-            Ok(verified) => {
-                // Before clients can have the last byte: what they were given whole is not lost by an orderly end.
-                let _storing = self.mirror.0.storing.token();
-                self.mirror.0.suspects.clear(&self.digest);
-                horizon.growth.end(Ended::Whole(length));
-                match verified.publish().await {
-                    Ok(_) => self.mirror.0.metrics.fill_completed(),
-                    Err(error) => {
-                        tracing::warn!(digest = %self.digest, error = %chain(&error), "not stored");
-                        self.mirror.0.metrics.fill_unstored();
-                    }
-                }
-                Ok(())
-            }
-            Err(mismatch) => {
-                self.mirror
-                    .0
-                    .suspects
-                    .blame(&self.digest, download.contributors());
-                Err(self.failed(
-                    &horizon,
-                    Unserved::new(Reason::Untrustworthy, mismatch.to_string()),
-                ))
-            }
-        }
-    }
-
-    /// The file cannot go on: its readers do, from where the hash stands.
-    fn detach(&self, fill: Fill, horizon: &Horizon, size: Option<u64>) {
-        self.mirror.0.metrics.fill_unstored();
-        let (hasher, at) = fill.hashed();
-        let onward = self.onward(hasher, at, size, None);
-        horizon.growth.end(Ended::Detached { at, onward });
-        fill.discard();
-    }
-
-    /// The same while nobody reads yet.
-    async fn pass_anew(&self) -> Result<(), Unserved> {
+    /// The same from the first byte on, while nobody reads yet.
+    pub(super) async fn pass_anew(&self) -> Result<(), Unserved> {
         let mut download = self.download(0);
         let patience = self.mirror.rules().settings.first_byte;
         download.open(Instant::now() + patience).await?;
         let size = download.size();
         self.pass(download, size);
         Ok(())
-    }
-
-    fn stalled(&self) -> Unserved {
-        let message = format!(
-            "the disk has not moved a byte of {} for {DISK_PATIENCE:?}",
-            self.digest
-        );
-        let busy = Reason::Busy {
-            retry_after: DISK_PATIENCE,
-        };
-        Unserved::new(busy, message)
-    }
-
-    fn failed(&self, horizon: &Horizon, unserved: Unserved) -> Unserved {
-        horizon.growth.end(Ended::Failed(unserved.message.clone()));
-        unserved
-    }
-}
-
-/// Gives the batch's memory back to the gatherer if that has none of its own.
-fn reuse(arrived: &mut Vec<Buffer>, emptied: Vec<Buffer>) {
-    if arrived.capacity() == 0 {
-        *arrived = emptied;
     }
 }

@@ -17,6 +17,7 @@ mod blob;
 mod download;
 mod error;
 mod fill;
+mod filling;
 mod flights;
 mod gate;
 mod held;

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::task::JoinHandle;
 
 use super::{endpoints::Opened, facts::Site, obtaining};
@@ -11,49 +10,13 @@ use crate::{
     api,
     cache::{Cache, Disk},
     clock::{Clock, Timestamp},
-    collector::{Collector, Compactor, CompactorSettings, Ending, Hands, Record, Removed, Settings, Unable},
+    collector::{Collector, Compactor, CompactorSettings, Ending, Record, Settings},
     config::{Config, TimeOfDay, Window},
-    janitor::{Folder, Settings as JanitorSettings, Starts, Supervisor, Thread},
+    janitor::{Settings as JanitorSettings, Starts, Supervisor, Thread},
     mirror::Mirror,
     oci::{Digest, Image, Reference},
     source::chain,
 };
-
-/// Removing files by the janitor's worker.
-pub(super) struct Worker(pub(super) Supervisor);
-
-impl Hands for Worker {
-    fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from(Folder::Blobs, files)
-    }
-
-    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from(Folder::Fills, files)
-    }
-}
-
-impl Worker {
-    fn remove_from(&self, folder: Folder, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        async move {
-            match self.0.unlink_in(folder, files).await {
-                Ok(unlinked) => Ok(Removed {
-                    files: unlinked.files,
-                    bytes: unlinked.bytes,
-                    kept: unlinked
-                        .kept
-                        .iter()
-                        .map(|(name, why)| format!("{name}: {why}"))
-                        .collect(),
-                }),
-                Err(error) => Err(Unable {
-                    why: chain(&error),
-                    retry_at: error.retry_at(),
-                }),
-            }
-        }
-        .boxed()
-    }
-}
 
 /// The collector, and what ends with it.
 pub(super) struct Collecting {
@@ -114,7 +77,7 @@ impl Collecting {
             },
             history: config.data_dir.join("collections.log"),
         };
-        let hands = Arc::new(Worker(janitor.clone()));
+        let hands = Arc::new(janitor.clone());
         let (collector, task) = Collector::start(cache.clone(), hands, settings);
         Self {
             collector,

@@ -5,10 +5,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 
-use super::{
-    collecting::{Worker, is_open},
-    facts::Site,
-};
+use super::{collecting::is_open, facts::Site};
 use crate::{
     api,
     cache::Cache,
@@ -52,7 +49,7 @@ impl Inspecting {
             },
             ..Settings::new(clock.clone(), config.data_dir.join("inspection.json"))
         };
-        let hands = Arc::new(Worker(janitor.clone()));
+        let hands = Arc::new(janitor.clone());
         let (inspector, task) = Inspector::start(cache.clone(), Arc::new(janitor.clone()), hands, settings);
         Self { inspector, task }
     }

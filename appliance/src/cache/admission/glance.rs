@@ -14,7 +14,7 @@ use super::{super::space::Space, Admission};
 /// All that fills have written, and the files they have created, since the start.
 #[derive(Debug, Default)]
 pub(super) struct Moved {
-    bytes: AtomicU64,
+    pub(super) bytes: AtomicU64,
     files: AtomicU64,
 }
 

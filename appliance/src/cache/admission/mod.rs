@@ -5,6 +5,7 @@
 //! | [`ticket`] | the right to fill one digest, and the room for it |
 //! | [`ledger`] | what was promised to all who have one, and what they leave |
 //! | [`glance`] | the filesystem's room, beside what is being written |
+//! | [`refused`] | what the filesystem refused all the same |
 //! | [`doom`] | digests whose files are about to be removed |
 //!
 //! Promises: what was promised to running fills counts as used, so that two fills are never admitted to the
@@ -15,6 +16,7 @@
 mod doom;
 mod glance;
 mod ledger;
+mod refused;
 mod ticket;
 
 #[cfg(test)]
@@ -44,6 +46,8 @@ use ledger::{Leaves, Partials, Promise, Running};
 
 use glance::Moved;
 
+pub use refused::Refusal;
+
 pub(super) use doom::Doom;
 pub(super) use glance::Glance;
 pub(super) use ticket::{FileNeed, Need, Ticket};
@@ -61,6 +65,7 @@ pub(super) struct Admission {
     moved: Moved,
     /// The most that was refused for lack of room since somebody asked.
     wanted: AtomicU64,
+    refused: refused::Refused,
 }
 
 /// What comes with content and is not it: the index's growth, which comes in steps, small blobs that go into it, and
@@ -91,6 +96,7 @@ impl Admission {
             doomed: Mutex::default(),
             moved: Moved::default(),
             wanted: AtomicU64::new(0),
+            refused: refused::Refused::default(),
         })
     }
 
@@ -153,7 +159,7 @@ impl Admission {
 
     /// Whether something found no room since.
     pub(super) fn is_wanted(&self) -> bool {
-        self.wanted.load(Relaxed) > 0
+        self.wanted.load(Relaxed) > 0 || self.refused.is_any()
     }
 
     /// The largest blob that found no room since the last call, in bytes.

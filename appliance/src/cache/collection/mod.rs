@@ -19,6 +19,7 @@ mod wish;
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
+    admission::Refusal,
     cache::{Cache, Inner},
     census::{self, Census, Terms},
     error::{CacheError, Kind},
@@ -68,7 +69,17 @@ impl Cache {
         self.inner.admission.take_wanted()
     }
 
-    /// Whether a blob found no room since [`Cache::take_wanted`].
+    /// What the filesystem refused since the last call though it was said to have room.
+    pub fn take_refusal(&self) -> Option<Refusal> {
+        self.inner.admission.take_refusal()
+    }
+
+    /// All that fills have written since the start, in bytes.
+    pub fn written(&self) -> u64 {
+        self.inner.admission.written()
+    }
+
+    /// Whether a blob found no room since [`Cache::take_wanted`] and [`Cache::take_refusal`].
     pub fn is_room_wanted(&self) -> bool {
         self.inner.admission.is_wanted()
     }

@@ -97,7 +97,7 @@ impl Body {
     }
 
     pub(super) fn failed(&self, error: io::Error) -> CacheError {
-        let kind = self.inner.disk.lacking(&error, &self.inner.layout.fills);
+        let kind = self.inner.lacking(&error, self.ticket.left());
         CacheError::io(OPERATION, &self.digest, error).of_kind(kind)
     }
 

@@ -32,6 +32,7 @@ use super::{
     index::Outcome,
     leftovers::Leftover,
     publish::VerifiedFill,
+    recovery::or_damaged,
     syncing::Syncing,
 };
 use body::Progress;
@@ -69,7 +70,7 @@ fn reclaim(inner: &Inner, digest: &Digest, path: &Path) -> Result<Reclaimed, Cac
     if inner.distrusted.contains(digest)
         || path.exists()
         || !unlisted.exists()
-        || inner.index.blob_row(digest)?.is_some()
+        || or_damaged(inner.index.blob_row(digest))?.is_some()
     {
         return Ok(Reclaimed::No);
     }
@@ -99,11 +100,11 @@ impl Fill {
         }
         let path = inner.layout.fill(&digest);
         let failed = |error: io::Error| {
-            let kind = inner.disk.lacking(&error, &inner.layout.fills);
+            let kind = inner.lacking(&error, ticket.left());
             CacheError::io(OPERATION, &digest, error).of_kind(kind)
         };
         let boot = inner.disk.boot();
-        let row = inner.index.fill(&digest)?.map(|listed| listed.row);
+        let row = or_damaged(inner.index.fill(&digest))?.map(|listed| listed.row);
         let reclaimed = reclaim(&inner, &digest, &path)?;
         let existing = std::fs::metadata(&path).map(|metadata| metadata.len()).ok();
         ticket.leaves(existing.map(|bytes| Leftover {

@@ -10,6 +10,7 @@ use crate::{clock::Timestamp, oci::Digest};
 use super::{
     command::{Done, Retired, Unit},
     failure::Failure,
+    mend::count_anew,
     rows::{BlobRow, Place, TagRow},
     tables::{Writing, meta, prefix_end},
 };
@@ -96,14 +97,7 @@ pub(super) fn retire(tables: &mut Writing<'_>, unit: &Unit, retired: &mut Retire
 /// Takes a blob off the list, with all that was shown of it; what its row was.
 pub(super) fn unlist(tables: &mut Writing<'_>, digest: &Digest) -> Result<Option<BlobRow>, Failure> {
     let row = blob(tables, digest)?;
-    match row {
-        Some(_) => remove_blob(tables, digest, row)?,
-        // One that could not be read, perhaps.
-        None => {
-            tables.blobs.remove(digest.key())?;
-            tables.inline.remove(digest.key())?;
-        }
-    }
+    remove_blob(tables, digest, row)?;
     remove_prefix(&mut tables.shown, digest.key())?;
     remove_prefix(&mut tables.manifests, digest.key())?;
     Ok(row)
@@ -137,14 +131,18 @@ pub(super) fn remove_prefix<V: redb::Value + 'static>(
     Ok(())
 }
 
-/// What is known of a blob. A row that cannot be read is as good as none: what comes next replaces it.
-fn blob(tables: &Writing<'_>, digest: &Digest) -> Result<Option<BlobRow>, Failure> {
+/// What is known of a blob. A row that cannot be read is as good as none: it goes, and as what was counted of it is not
+/// known, everything is counted anew.
+fn blob(tables: &mut Writing<'_>, digest: &Digest) -> Result<Option<BlobRow>, Failure> {
     let row = tables.blobs.get(digest.key())?;
-    let decoded = row.as_ref().and_then(|row| BlobRow::decode(row.value()));
-    if row.is_some() && decoded.is_none() {
-        tracing::error!(%digest, "a blob's row cannot be read: it is replaced");
+    let known = row.map(|row| BlobRow::decode(row.value()));
+    if let Some(None) = known {
+        tracing::error!(%digest, "a blob's row cannot be read: it is removed");
+        tables.blobs.remove(digest.key())?;
+        tables.inline.remove(digest.key())?;
+        count_anew(tables)?;
     }
-    Ok(decoded)
+    Ok(known.flatten())
 }
 
 fn add(tables: &mut Writing<'_>, name: &str, amount: u64) -> Result<(), Failure> {

@@ -131,7 +131,7 @@ pub(super) fn mend(tables: &mut Writing<'_>, rows: &[Damage]) -> Result<Done, Fa
 }
 
 /// What is counted of all blobs, from their rows. Seconds for a million of them, and hardly ever.
-fn count_anew(tables: &mut Writing<'_>) -> Result<(), Failure> {
+pub(super) fn count_anew(tables: &mut Writing<'_>) -> Result<(), Failure> {
     let (mut files, mut file_bytes, mut inline_bytes) = (0, 0, 0);
     for row in tables.blobs.iter()? {
         match BlobRow::decode(row?.1.value()) {

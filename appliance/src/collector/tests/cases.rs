@@ -1,5 +1,7 @@
 //! One collection at a time, in every mood.
 
+use tokio::sync::Semaphore;
+
 use super::*;
 
 #[tokio::test]

@@ -1,26 +1,30 @@
 //! The collector on a real cache, with hands that do as a test says.
 
 mod cases;
+mod refusals;
+mod settling;
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
 
-use super::*;
+use super::{
+    fake::{Mood, OwnHands},
+    *,
+};
 use crate::{
-    cache::{Cache, Disk, Faults, Options, Presence, Space, VerifiedBytes, eviction::Cost},
+    cache::{Cache, Call, Disk, Faults, Options, Presence, Space, VerifiedBytes, eviction::Cost},
     clock::{Clock, Timestamp},
     memory::Buffer,
     oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag, UpstreamName},
@@ -31,13 +35,29 @@ struct Shared {
     data: PathBuf,
     bytes: u64,
     others: AtomicU64,
+    /// Of ours; what passes it is refused, whatever is said to be free.
+    quota: AtomicU64,
+}
+
+impl Shared {
+    fn ours(&self) -> u64 {
+        let folders = ["blobs", "fill"].map(|folder| std::fs::read_dir(self.data.join(folder)));
+        let files = folders.into_iter().flatten().flatten().flatten();
+        files.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    }
 }
 
 impl Faults for Shared {
+    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        let is_content = path.parent().is_some_and(|folder| folder.ends_with("fill"));
+        if call == Call::Write && is_content && self.ours() >= self.quota.load(SeqCst) {
+            return Err(rustix::io::Errno::DQUOT.into());
+        }
+        Ok(())
+    }
+
     fn space(&self, _real: Space) -> Space {
-        let folders = ["blobs", "fill"].map(|folder| std::fs::read_dir(self.data.join(folder)));
-        let files = folders.into_iter().flatten().flatten().flatten();
-        let ours: u64 = files.filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+        let ours = self.ours();
         Space {
             bytes: self.bytes,
             free_bytes: self.bytes.saturating_sub(ours + self.others.load(SeqCst)),
@@ -46,62 +66,9 @@ impl Faults for Shared {
     }
 }
 
-/// How the hands are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
-    Able,
-    Unable,
-}
-
-/// Hands that remove files themselves.
-struct Own {
-    data: PathBuf,
-    mood: Mutex<Mood>,
-    /// A permit for each time that they may begin.
-    gate: Semaphore,
-    calls: AtomicUsize,
-}
-
-impl Hands for Own {
-    fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from("blobs", files)
-    }
-
-    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from("fill", files)
-    }
-}
-
-impl Own {
-    fn remove_from(
-        &self,
-        folder: &'static str,
-        files: Vec<Digest>,
-    ) -> BoxFuture<'_, Result<Removed, Unable>> {
-        async move {
-            self.calls.fetch_add(1, SeqCst);
-            self.gate.acquire().await.expect("open").forget();
-            if *self.mood.lock() == Mood::Unable {
-                return Err(Unable {
-                    why: "the hands are tied".to_owned(),
-                    retry_at: None,
-                });
-            }
-            let mut removed = Removed::default();
-            for digest in files {
-                let path = self.data.join(folder).join(digest.file_name());
-                removed.bytes += std::fs::metadata(&path).map_or(0, |file| file.len());
-                removed.files += u64::from(std::fs::remove_file(&path).is_ok());
-            }
-            Ok(removed)
-        }
-        .boxed()
-    }
-}
-
 struct Bed {
     cache: Cache,
-    hands: Arc<Own>,
+    hands: Arc<OwnHands>,
     collector: Collector,
     pinned: Arc<Mutex<Vec<Digest>>>,
     unobtainable: Arc<Mutex<Vec<UpstreamName>>>,
@@ -157,11 +124,20 @@ impl Bed {
     }
 
     async fn on(bytes: u64, max_bytes: Option<u64>) -> Self {
+        let bed = Self::raw(bytes, max_bytes).await;
+        // Nothing was left by a crash.
+        bed.cache.settle(bed.cache.era().expect("an index"));
+        bed
+    }
+
+    /// On which it is not known yet what a crash has left.
+    async fn raw(bytes: u64, max_bytes: Option<u64>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let disk = Arc::new(Shared {
             data: dir.path().to_owned(),
             bytes,
             others: AtomicU64::new(0),
+            quota: AtomicU64::new(u64::MAX),
         });
         // Half an hour ago for what is stored first: nothing is young when the clock has moved on.
         let clock = Clock::starting_at(Duration::from_secs(1_800_000_000));
@@ -171,12 +147,7 @@ impl Bed {
             ..Options::new(dir.path())
         };
         let cache = Cache::open(options, clock.clone()).await.expect("opened");
-        let hands = Arc::new(Own {
-            data: dir.path().to_owned(),
-            mood: Mutex::new(Mood::Able),
-            gate: Semaphore::new(Semaphore::MAX_PERMITS),
-            calls: AtomicUsize::new(0),
-        });
+        let hands = Arc::new(OwnHands::on(dir.path()));
         let pinned = Arc::<Mutex<Vec<Digest>>>::default();
         let unobtainable = Arc::<Mutex<Vec<UpstreamName>>>::default();
         let settings = Settings {

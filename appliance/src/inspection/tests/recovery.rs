@@ -50,19 +50,24 @@ async fn what_nobody_lists_is_read_and_listed_if_it_is_whole() {
     let blobs = bed.plant_all(5);
     let wrong = bed.plant(&noise(90));
     fs::write(&wrong, b"other").expect("written");
-    let stray = bed.dir.path().join("fill/nonsense");
-    fs::write(&stray, b"").expect("written");
+    let theirs = bed.dir.path().join("fill/notes");
+    fs::write(&theirs, b"").expect("written");
     assert!(!bed.cache.is_settled());
     let inspector = bed.start();
     let record = settled(&bed, &inspector).await;
     assert_eq!((record.why, record.sums.hidden), (Why::Start, 5), "{record}");
     assert_eq!((record.sums.files, record.sums.mismatched), (6, 1), "{record}");
-    assert_eq!(record.sums.partials, 1, "{record}");
+    assert_eq!(record.foreign_names, ["fill/notes"]);
     assert!(blobs.iter().all(|bytes| bed.is_listed(bytes)));
-    assert!(!wrong.exists() && !stray.exists());
+    assert!(!wrong.exists() && theirs.exists());
     assert_eq!(bed.cache.stats().files, 5);
     assert_eq!(bed.cache.stats().condemned, 0, "nobody is kept from filling it");
-    assert_eq!(bed.cache.recover().await, Default::default());
+    let record = scan(&inspector).await;
+    assert_eq!(
+        (record.sums.foreign, record.sums.partials, record.sums.orphans),
+        (1, 0, 0),
+        "{record}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,7 +205,7 @@ async fn wrong_bytes_that_cannot_be_removed_keep_it_from_being_done() {
     let bed = Bed::raw().await;
     let blobs = bed.plant_all(2);
     fs::write(bed.file(&blobs[0]), b"other").expect("written");
-    bed.hands.1.store(true, SeqCst);
+    *bed.hands.mood.lock() = Mood::Unable;
     let inspector = bed.start();
     let failed = |history: &[Record]| {
         history
@@ -209,7 +214,7 @@ async fn wrong_bytes_that_cannot_be_removed_keep_it_from_being_done() {
     };
     until(&inspector, failed).await;
     assert!(!bed.cache.is_settled() && bed.file(&blobs[0]).exists());
-    bed.hands.1.store(false, SeqCst);
+    *bed.hands.mood.lock() = Mood::Able;
     let record = settled(&bed, &inspector).await;
     assert_eq!(record.sums.mismatched, 1, "{record}");
     assert!(!bed.file(&blobs[0]).exists() && bed.is_listed(&blobs[1]));

@@ -1,6 +1,6 @@
 //! Files and rows that nobody would have looked after any more.
 
-use redb::{Database, TableDefinition};
+use redb::{Database, TableDefinition, WriteTransaction};
 
 use super::{races::Site, shelf::*, *};
 
@@ -89,6 +89,56 @@ async fn what_is_no_plain_file_is_taken_off_the_list() {
     }
 }
 
+/// Opened again, after something was done to its index.
+async fn spoilt(site: Site, spoil: impl FnOnce(&WriteTransaction)) -> Site {
+    site.cache.close().await;
+    let Site {
+        bed,
+        cache,
+        clock,
+        name,
+    } = site;
+    drop(cache);
+    let database = Database::create(bed.dir.join("index.redb")).expect("opened");
+    let transaction = database.begin_write().expect("begun");
+    spoil(&transaction);
+    transaction.commit().expect("written");
+    drop(database);
+    let opened = Cache::open(bed.options(), clock.clone()).await;
+    Site {
+        bed,
+        cache: opened.expect("opened"),
+        clock,
+        name,
+    }
+}
+
+fn spoil(transaction: &WriteTransaction, table: &'static str, key: &[u8]) {
+    let table = TableDefinition::<&[u8], &[u8]>::new(table);
+    let mut table = transaction.open_table(table).expect("opened");
+    table.insert(key, b"nonsense".as_slice()).expect("written");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_and_is_replaced_is_counted_once() {
+    let site = Site::new().await;
+    site.images([&[0], &[1], &[2]]).await;
+    let before = site.cache.stats();
+    let site = spoilt(site, |transaction| {
+        spoil(transaction, "blobs", layer_digest(0).key());
+        spoil(transaction, "blobs", layer_digest(1).key());
+    })
+    .await;
+    // One comes again, the other goes, before any list has met them.
+    let stored = fill(&site.cache, &site.name, &layer(0)).await;
+    drop(stored.expect("stored"));
+    assert!(site.cache.evict(&layer_digest(1)).await.is_ok());
+    let after = site.cache.stats();
+    assert_eq!((before.files, after.files), (3, 2));
+    assert_eq!(before.bytes - after.bytes, layer(1).len() as u64);
+    assert_eq!(before.inline_bytes, after.inline_bytes);
+}
+
 #[tokio::test]
 async fn a_row_that_cannot_be_read_keeps_no_list_from_being_read() {
     let site = Site::new().await;
@@ -98,42 +148,20 @@ async fn a_row_that_cannot_be_read_keeps_no_list_from_being_read() {
     let mut begun = begun.expect("begun");
     begun.append(batch(&part)).await.expect("written");
     drop(begun);
-    site.cache.close().await;
-    let Site {
-        bed,
-        cache,
-        clock,
-        name,
-    } = site;
-    drop(cache);
-    {
-        let database = Database::create(bed.dir.join("index.redb")).expect("opened");
-        let transaction = database.begin_write().expect("begun");
-        let spoilt = |table: &'static str, key: &[u8]| {
-            let table = TableDefinition::<&[u8], &[u8]>::new(table);
-            let mut table = transaction.open_table(table).expect("opened");
-            table.insert(key, b"nonsense".as_slice()).expect("written");
-        };
-        spoilt("blobs", layer_digest(1).key());
+    let site = spoilt(site, |transaction| {
+        let spoil = |table, key: &[u8]| spoil(transaction, table, key);
+        spoil("blobs", layer_digest(1).key());
         // A key that is no digest, before all others.
-        spoilt("blobs", b"\0");
-        spoilt("tags", b"\0\0\0\0t2");
-        spoilt("fills", layer_digest(3).key());
+        spoil("blobs", b"\0");
+        spoil("tags", b"\0\0\0\0t2");
+        spoil("fills", layer_digest(3).key());
         // A repository that has no name.
         let manifests = TableDefinition::<&[u8], &[u8]>::new("manifests");
         let key = [images[0].digest.key(), &[9, 9, 9, 9]].concat();
         let mut manifests = transaction.open_table(manifests).expect("opened");
         manifests.insert(key.as_slice(), [1].as_slice()).expect("written");
-        drop(manifests);
-        transaction.commit().expect("written");
-    }
-    let opened = Cache::open(bed.options(), clock.clone()).await;
-    let site = Site {
-        bed,
-        cache: opened.expect("opened"),
-        clock,
-        name,
-    };
+    })
+    .await;
     assert_eq!(site.cache.stats().files, 3, "as it was counted before");
     let plan = site.plan().await;
     drop(plan);

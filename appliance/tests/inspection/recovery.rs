@@ -12,30 +12,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, future::BoxFuture};
 use larder::{
     cache::{Cache, Content, Options, Presence, VerifiedBytes},
     clock::Clock,
-    collector::{Hands, Removed, Unable},
     inspection::{Depth, Ending, Inspector, Record, Settings, What, Why},
-    janitor::{
-        FAULT_VARIABLE, Folder, Pace, Program, Settings as JanitorSettings, Start, Started, Starts,
-        Supervisor,
-    },
-    memory::Buffer,
-    oci::{Algorithm, Digest, Repository},
+    janitor::{FAULT_VARIABLE, Pace, Program, Start, Started, Supervisor},
+    oci::Digest,
 };
 use tempfile::TempDir;
-use tokio::time::timeout;
 
-/// No test waits longer than this for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Of a blob, in bytes.
-const BLOB: usize = 70_000;
-
-async fn soon<F: Future>(future: F) -> F::Output {
-    timeout(PATIENCE, future).await.expect("in time")
-}
+use super::*;
 
 /// The real program, with a fault for each of the first starts.
 struct Faulty {
@@ -53,56 +39,10 @@ impl Start for Faulty {
     }
 }
 
-struct Worker(Supervisor);
-
-impl Hands for Worker {
-    fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from(Folder::Blobs, files)
-    }
-
-    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from(Folder::Fills, files)
-    }
-}
-
-impl Worker {
-    fn remove_from(&self, folder: Folder, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        async move {
-            let unlinked = self.0.unlink_in(folder, files).await.map_err(|error| Unable {
-                why: error.to_string(),
-                retry_at: error.retry_at(),
-            })?;
-            Ok(Removed {
-                files: unlinked.files,
-                bytes: unlinked.bytes,
-                kept: Vec::new(),
-            })
-        }
-        .boxed()
-    }
-}
-
 struct Bed {
     cache: Cache,
     clock: Clock,
     dir: TempDir,
-}
-
-fn name() -> Repository {
-    Repository {
-        upstream: "up.test".parse().expect("valid"),
-        path: "a".parse().expect("valid"),
-    }
-}
-
-fn noise(seed: u64) -> Bytes {
-    let mut bytes = vec![0; BLOB];
-    fastrand::Rng::with_seed(seed).fill(&mut bytes);
-    bytes.into()
-}
-
-fn digest(bytes: &[u8]) -> Digest {
-    Digest::of(Algorithm::Sha256, bytes)
 }
 
 impl Bed {
@@ -119,28 +59,11 @@ impl Bed {
 
     /// With a worker that goes wrong as often as told.
     fn start(&self, faults: &[&'static str]) -> (Inspector, Supervisor) {
-        let supervisor = Supervisor::new(
-            Starts {
-                process: Arc::new(Faulty {
-                    faults: faults.to_vec(),
-                    starts: AtomicUsize::new(0),
-                }),
-                thread: None,
-            },
-            JanitorSettings {
-                folder: self.dir.path().to_owned(),
-                memory: 64 << 20,
-                step_deadline: Duration::from_secs(2),
-                grace: Duration::from_millis(200),
-                kill_grace: Duration::from_secs(10),
-                start_deadline: Duration::from_secs(20),
-                patience: PATIENCE,
-                idle_after: PATIENCE,
-                trip: 3,
-                rests: (Duration::from_millis(500), Duration::from_secs(2)),
-            },
-            fastrand::Rng::with_seed(1),
-        );
+        let program = Arc::new(Faulty {
+            faults: faults.to_vec(),
+            starts: AtomicUsize::new(0),
+        });
+        let supervisor = janitor(self.dir.path(), program);
         let pace = Pace {
             files: 3,
             time: Duration::from_millis(100),
@@ -156,7 +79,7 @@ impl Bed {
         let (inspector, _task) = Inspector::start(
             self.cache.clone(),
             Arc::new(supervisor.clone()),
-            Arc::new(Worker(supervisor.clone())),
+            Arc::new(supervisor.clone()),
             settings,
         );
         (inspector, supervisor)
@@ -172,17 +95,6 @@ impl Bed {
             fs::write(self.file(&digest(bytes)), bytes).expect("written");
         }
         all
-    }
-
-    async fn store(&self, bytes: &Bytes) {
-        let size = Some(bytes.len() as u64);
-        let fill = self.cache.begin_fill(&name(), &digest(bytes), size).await;
-        let mut fill = fill.expect("begun");
-        fill.append(vec![Buffer::borrowed(bytes.clone())])
-            .await
-            .expect("stored");
-        let verified = fill.verify().expect("matches");
-        verified.publish().await.expect("published");
     }
 
     fn is_listed(&self, bytes: &[u8]) -> bool {
@@ -236,7 +148,7 @@ async fn files_without_an_index_are_listed_if_they_are_whole() {
     }
     for bytes in &wrong {
         assert!(!bed.is_listed(bytes) && !bed.file(&digest(bytes)).exists());
-        bed.store(bytes).await;
+        store(&bed.cache, bytes).await;
         assert!(bed.is_listed(bytes));
     }
 }
@@ -270,7 +182,7 @@ async fn without_a_worker_it_is_tried_again_and_nothing_is_taken_for_unwanted() 
     }
     assert!(!bed.cache.is_settled());
     // What is fetched meanwhile goes its way.
-    bed.store(&noise(7)).await;
+    store(&bed.cache, &noise(7)).await;
     assert!(bed.is_listed(&noise(7)));
     let record = bed.recovered(&inspector).await;
     assert_eq!((record.sums.hidden, record.sums.lost), (3, 0), "{record}");
@@ -284,7 +196,7 @@ async fn an_index_that_is_lost_in_use_is_made_anew() {
     bed.recovered(&inspector).await;
     let layers: Vec<Bytes> = (0..5).map(noise).collect();
     for layer in &layers {
-        bed.store(layer).await;
+        store(&bed.cache, layer).await;
     }
     // More than redb keeps in memory, in rows small enough to make many pages of the tree.
     let small: Vec<Bytes> = (0..3000).map(|seed| noise(1000 + seed).slice(..3000)).collect();
@@ -325,5 +237,5 @@ async fn an_index_that_is_lost_in_use_is_made_anew() {
         assert!(bed.is_listed(layer));
         assert!(bed.file(&digest(layer)).exists());
     }
-    bed.store(&noise(50)).await;
+    store(&bed.cache, &noise(50)).await;
 }

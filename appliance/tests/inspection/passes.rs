@@ -1,4 +1,4 @@
-//! Inspections of a real cache by the real worker.
+//! Scans and scrubs, with a worker that is killed in between.
 
 use std::{
     fs,
@@ -15,60 +15,17 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use larder::{
     cache::{Cache, Options, Presence},
     clock::Clock,
-    collector::{Hands, Removed, Unable},
     inspection::{Depth, Ending, Fault, Inspector, Record, Settings, Walker, What},
-    janitor::{
-        Folder, Job, JobError, Pace, Program, Report, Settings as JanitorSettings, Starts, Step, Supervisor,
-        SupervisorState, Walk,
-    },
+    janitor::{Job, JobError, Pace, Program, Report, Step, Supervisor, SupervisorState, Walk},
     memory::Buffer,
-    oci::{Algorithm, Digest, Repository},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::sync::mpsc;
 
-/// No test waits longer than this for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::*;
+
 const HOUR: Duration = Duration::from_secs(3600);
-/// Of a blob, in bytes.
-const BLOB: usize = 70_000;
-
-async fn soon<F: Future>(future: F) -> F::Output {
-    timeout(PATIENCE, future).await.expect("in time")
-}
-
-/// Files are removed by the worker.
-struct Worker(Supervisor);
-
-impl Hands for Worker {
-    fn remove(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from(Folder::Blobs, files)
-    }
-
-    fn remove_partials(&self, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        self.remove_from(Folder::Fills, files)
-    }
-}
-
-impl Worker {
-    fn remove_from(&self, folder: Folder, files: Vec<Digest>) -> BoxFuture<'_, Result<Removed, Unable>> {
-        async move {
-            let unlinked = self.0.unlink_in(folder, files).await.map_err(|error| Unable {
-                why: error.to_string(),
-                retry_at: error.retry_at(),
-            })?;
-            assert!(unlinked.kept.is_empty(), "{:?}", unlinked.kept);
-            Ok(Removed {
-                files: unlinked.files,
-                bytes: unlinked.bytes,
-                kept: Vec::new(),
-            })
-        }
-        .boxed()
-    }
-}
-
 /// Walks by the worker, which is killed after some of the steps.
 struct Harassed {
     supervisor: Supervisor,
@@ -118,23 +75,6 @@ struct Bed {
     dir: TempDir,
 }
 
-fn name() -> Repository {
-    Repository {
-        upstream: "up.test".parse().expect("valid"),
-        path: "a".parse().expect("valid"),
-    }
-}
-
-fn noise(seed: u64) -> Bytes {
-    let mut bytes = vec![0; BLOB];
-    fastrand::Rng::with_seed(seed).fill(&mut bytes);
-    bytes.into()
-}
-
-fn digest(bytes: &[u8]) -> Digest {
-    Digest::of(Algorithm::Sha256, bytes)
-}
-
 impl Bed {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
@@ -142,25 +82,8 @@ impl Bed {
         let cache = Cache::open(Options::new(dir.path()), clock.clone())
             .await
             .expect("opened");
-        let supervisor = Supervisor::new(
-            Starts {
-                process: Arc::new(Program::at(env!("CARGO_BIN_EXE_larder"))),
-                thread: None,
-            },
-            JanitorSettings {
-                folder: dir.path().to_owned(),
-                memory: 64 << 20,
-                step_deadline: Duration::from_secs(2),
-                grace: Duration::from_millis(200),
-                kill_grace: Duration::from_secs(10),
-                start_deadline: Duration::from_secs(20),
-                patience: PATIENCE,
-                idle_after: PATIENCE,
-                trip: 3,
-                rests: (Duration::from_millis(500), Duration::from_secs(2)),
-            },
-            fastrand::Rng::with_seed(1),
-        );
+        let program = Arc::new(Program::at(env!("CARGO_BIN_EXE_larder")));
+        let supervisor = janitor(dir.path(), program);
         let pace = Pace {
             files: 2,
             time: Duration::from_millis(100),
@@ -178,8 +101,7 @@ impl Bed {
             supervisor: supervisor.clone(),
             kills: kills.clone(),
         });
-        let (inspector, _task) =
-            Inspector::start(cache.clone(), walker, Arc::new(Worker(supervisor)), settings);
+        let (inspector, _task) = Inspector::start(cache.clone(), walker, Arc::new(supervisor), settings);
         // A recovery goes before it.
         soon(inspector.inspect(Depth::Scan)).await.expect("answered");
         assert!(cache.is_settled());
@@ -191,24 +113,10 @@ impl Bed {
         }
     }
 
-    async fn store(&self, bytes: &Bytes) {
-        let size = Some(bytes.len() as u64);
-        let fill = self.cache.begin_fill(&name(), &digest(bytes), size).await;
-        let mut fill = fill.expect("begun");
-        fill.append(vec![Buffer::borrowed(bytes.clone())])
-            .await
-            .expect("stored");
-        fill.verify()
-            .expect("matches")
-            .publish()
-            .await
-            .expect("published");
-    }
-
     async fn store_all(&self, seeds: std::ops::Range<u64>) -> Vec<Bytes> {
         let all: Vec<Bytes> = seeds.map(noise).collect();
         for bytes in &all {
-            self.store(bytes).await;
+            store(&self.cache, bytes).await;
         }
         all
     }
@@ -266,7 +174,7 @@ async fn a_file_that_nobody_lists_goes_and_a_young_one_stays() {
     fs::remove_file(bed.file("blobs", &young)).expect("removed");
     bed.accounted();
     assert_eq!(bed.scan().await.sums.orphans, 0);
-    bed.store(&old).await;
+    store(&bed.cache, &old).await;
     assert!(bed.is_here(&old), "nobody is kept from storing it again");
 }
 
@@ -282,7 +190,7 @@ async fn a_blob_without_its_file_is_off_the_list_and_can_be_stored_again() {
         let found = bed.cache.blob(&name(), &digest(lost)).expect("looked up");
         assert!(matches!(found, Presence::Absent), "{found:?}");
         assert!(!bed.file("blobs", lost).exists());
-        bed.store(lost).await;
+        store(&bed.cache, lost).await;
         assert!(bed.is_here(lost));
     }
     bed.accounted();
@@ -312,7 +220,7 @@ async fn a_flipped_bit_is_found_by_reading_and_by_nothing_else() {
         assert_eq!(bed.is_here(blob), number != 3);
     }
     bed.accounted();
-    bed.store(&blobs[3]).await;
+    store(&bed.cache, &blobs[3]).await;
     assert_eq!(bed.inspect(Depth::Scrub).await[1].sums.mismatched, 0);
 }
 
