@@ -9,6 +9,7 @@
 //! - [`cache`]: what the site has, on its disk · [`upstream`]: talking to registries over the WAN
 //! - [`collector`], [`inspection`]: making room, and mending what has drifted apart
 //! - [`janitor`]: the process that does for the cache what can hang or grow
+//! - [`dial`]: opening connections to hosts elsewhere
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`delivery`]: how bytes leave the box · [`memory`]: the one budget for bytes in flight
 //! - [`config`]: what a person may set · [`telemetry`], [`metrics`]: what the box says of itself
@@ -29,6 +30,7 @@ pub mod command;
 pub mod config;
 pub mod console;
 pub mod delivery;
+pub mod dial;
 pub mod inspection;
 pub mod janitor;
 pub mod lan;
@@ -39,6 +41,7 @@ pub mod mirror;
 pub mod monitor;
 pub mod oci;
 pub mod registry;
+mod retry_after;
 pub mod rule;
 pub mod serve;
 pub mod source;

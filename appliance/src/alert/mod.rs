@@ -7,6 +7,7 @@
 //! | [`judge`] | from rules and samples to signals |
 //! | [`message`] | what is said: one incident, or a digest of several |
 //! | [`dispatch`] | when it is said: quiet hours, rates |
+//! | [`receiver`] | those who are told, and how each of them is told |
 //! | [`silence`] | what nobody wants to hear of, and until when |
 //!
 //! ```text
@@ -21,13 +22,15 @@
 //! 2. What a deeper fault explains is not told while that lasts, and for a moment after.
 //! 3. Everything here is arithmetic over times that are passed in: a week is replayed in milliseconds.
 //!
-//! Must not know: how things are measured, where messages go, where any of it is stored.
+//! Must not know: how things are measured, where any of it is stored. Only [`receiver`] knows where messages go, and
+//! nothing else here knows it.
 
 mod dispatch;
 mod engine;
 mod incident;
 mod judge;
 mod message;
+pub mod receiver;
 mod silence;
 
 pub use dispatch::{Due, Wishes};

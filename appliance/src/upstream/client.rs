@@ -16,17 +16,14 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::{
     auth::Auth,
-    connect::{Connector, Wiring},
     endpoint::Endpoint,
     error::UpstreamError,
-    eyeballs::Families,
     operation::Counts,
     record::Record,
-    resolve::{Resolve, SystemNames},
     settings::{Options, Settings},
-    tls,
     transport::Transport,
 };
+use crate::dial::{Connector, Families, Resolve, SystemNames, Wiring, tls};
 use crate::{clock::Clock, source::SourceName};
 
 /// The one client of a process. Clones are the same client.
@@ -79,7 +76,7 @@ impl Client {
             options,
             user_agent,
             clock,
-            tls: tls::client(roots.clone())?,
+            tls: tls::client(roots.clone(), tls::HTTP).map_err(UpstreamError::Tls)?,
             roots,
             resolver,
             families: Arc::default(),
@@ -130,7 +127,7 @@ impl Client {
                     upstream: settings.name.clone(),
                     source,
                 })?;
-                tls::client(roots)?
+                tls::client(roots, tls::HTTP).map_err(UpstreamError::Tls)?
             }
             None => inner.tls.clone(),
         };

@@ -13,10 +13,8 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use tokio::time::Instant;
 
 use self::server::Server;
-use super::{
-    resolve::{Resolve, ResolveError},
-    *,
-};
+use super::*;
+use crate::dial::{Resolve, ResolveError};
 use crate::{
     clock::Clock,
     oci::{Algorithm, Digest, MediaType, Reference, RepositoryPath, UpstreamName},

@@ -8,24 +8,24 @@ use http::Uri;
 
 /// How a connection is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Scheme {
+pub enum Scheme {
     Http,
     Https,
 }
 
 /// A scheme, a host and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    pub(super) scheme: Scheme,
+pub struct Origin {
+    pub scheme: Scheme,
     /// Lower case, without the brackets of an IPv6 literal.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub host: String,
+    pub port: u16,
 }
 
 impl Origin {
     /// The origin of a URL. `None` for schemes other than HTTP's, and for URLs without a host or with
     /// credentials in them.
-    pub(super) fn of(uri: &Uri) -> Option<Self> {
+    pub fn of(uri: &Uri) -> Option<Self> {
         let (scheme, default_port) = match uri.scheme_str() {
             Some("http") => (Scheme::Http, 80),
             Some("https") => (Scheme::Https, 443),
@@ -47,12 +47,12 @@ impl Origin {
     }
 
     /// The address, when the host is written as one.
-    pub(super) fn ip(&self) -> Option<IpAddr> {
+    pub fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
 
     /// `host:port`, as `CONNECT` wants it.
-    pub(super) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
@@ -68,7 +68,7 @@ impl Origin {
 /// (two letters) and the label before it has at most three letters (`example.co.uk`, `example.com.au`). For
 /// a short name below such a top level (`eu.gcr.io`) this is stricter than need be: only the same host
 /// counts then. Addresses and names of one label are only ever the same as themselves.
-pub(super) fn same_party(ours: &str, theirs: &str) -> bool {
+pub fn same_party(ours: &str, theirs: &str) -> bool {
     ours.eq_ignore_ascii_case(theirs)
         || match (registrable(ours), registrable(theirs)) {
             (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs),

@@ -15,13 +15,23 @@ const LONGEST: usize = 8 << 10;
 
 /// Why there is no tunnel.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TunnelError {
+pub enum TunnelError {
     #[error("the connection to the proxy broke")]
     Io(#[from] io::Error),
     #[error("the proxy answered `{0}`")]
     Refused(String),
     #[error("the proxy's answer is not HTTP")]
     Nonsense,
+}
+
+impl TunnelError {
+    /// The error of the connection, if it was one.
+    pub fn io(&self) -> Option<&io::Error> {
+        match self {
+            Self::Io(source) => Some(source),
+            Self::Refused(_) | Self::Nonsense => None,
+        }
+    }
 }
 
 /// Asks the proxy at the other end of `stream` for a tunnel to `target`.

@@ -11,10 +11,22 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::error::{InvalidCa, UpstreamError};
+/// What is spoken over HTTP's connections.
+pub const HTTP: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// What is wrong with a file of certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidCa {
+    #[error("there is no certificate in it: it must hold PEM blocks that begin with `BEGIN CERTIFICATE`")]
+    Empty,
+    #[error("a PEM block is damaged")]
+    Pem(#[source] rustls::pki_types::pem::Error),
+    #[error("a certificate is not usable as a root")]
+    Root(#[source] rustls::Error),
+}
 
 /// The built-in roots, and those of the system as far as they can be read.
-pub(super) fn common_roots() -> RootCertStore {
+pub fn common_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let found = rustls_native_certs::load_native_certs();
@@ -26,8 +38,8 @@ pub(super) fn common_roots() -> RootCertStore {
     roots
 }
 
-/// Adds the certificates of an upstream's own `ca_file`.
-pub(super) fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), InvalidCa> {
+/// Adds the certificates of an owner's `ca_file`.
+pub fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), InvalidCa> {
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {
         roots
@@ -38,14 +50,13 @@ pub(super) fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), Inval
     if count == 0 { Err(InvalidCa::Empty) } else { Ok(()) }
 }
 
-/// A client that verifies its servers and speaks HTTP/2 where they do.
-pub(super) fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, UpstreamError> {
+/// A client that verifies its servers, and says what it speaks: [`HTTP`], or nothing.
+pub fn client(roots: RootCertStore, speaks: &[&[u8]]) -> Result<Arc<ClientConfig>, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(UpstreamError::Tls)?
+        .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = speaks.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(Arc::new(config))
 }
 

@@ -18,7 +18,7 @@ pub enum AddressPolicy {
 }
 
 impl AddressPolicy {
-    pub(super) fn permits(self, address: IpAddr) -> bool {
+    pub fn permits(self, address: IpAddr) -> bool {
         match self {
             Self::Any => true,
             Self::PublicOnly => match address {

@@ -41,14 +41,14 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 const CHECK: Duration = Duration::from_secs(3);
 
 /// Finds the addresses of a host. The seam at which tests put names of their own.
-pub(super) trait Resolve: Send + Sync {
+pub trait Resolve: Send + Sync {
     /// `host` is a name, not an address. The answer is not empty.
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>>;
 }
 
 /// Why a name has no addresses.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ResolveError {
+pub enum ResolveError {
     #[error("read {}", path.display())]
     Configuration {
         path: PathBuf,
@@ -71,10 +71,10 @@ pub(super) enum ResolveError {
 /// repeat theirs.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Answered(NetError);
+pub struct Answered(NetError);
 
 impl ResolveError {
-    pub(super) fn is_silence(&self) -> bool {
+    pub fn is_silence(&self) -> bool {
         matches!(
             self,
             Self::Silent | Self::NoAddress(Some(Answered(NetError::Timeout)))
@@ -83,7 +83,7 @@ impl ResolveError {
 }
 
 /// The names of the system.
-pub(super) struct SystemNames {
+pub struct SystemNames {
     resolv_conf: PathBuf,
     hosts: PathBuf,
     current: Mutex<Option<Current>>,

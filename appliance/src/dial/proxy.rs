@@ -22,10 +22,10 @@ pub struct ProxySettings {
 
 /// A proxy: where it is, and what it wants to hear.
 #[derive(Clone)]
-pub(super) struct Proxy {
-    pub(super) origin: Origin,
+pub struct Proxy {
+    pub origin: Origin,
     /// `Proxy-Authorization`, if its URL has credentials.
-    pub(super) authorization: Option<HeaderValue>,
+    pub authorization: Option<HeaderValue>,
 }
 
 impl fmt::Debug for Proxy {
@@ -83,7 +83,7 @@ impl ProxySettings {
     }
 
     /// The proxy on the way to `target`, if there is one.
-    pub(super) fn towards(&self, target: &Origin) -> Option<&Proxy> {
+    pub fn towards(&self, target: &Origin) -> Option<&Proxy> {
         let is_loopback = target.host == "localhost"
             || target.host.ends_with(".localhost")
             || target.ip().is_some_and(|ip| ip.to_canonical().is_loopback());

@@ -1,6 +1,6 @@
-//! `Retry-After`: how long a registry wants to be left alone.
+//! `Retry-After`: how long a server wants to be left alone.
 //!
-//! Promises: nonsense is `None`; an answer is between one second and one hour, because a registry that asks
+//! Promises: nonsense is `None`; an answer is between one second and one hour, because one that asks
 //! for a day is more often wrong than right, and the box has to find out that it is back. A date is compared
 //! with the answer's own `Date`, so that a wrong clock here does not matter.
 
@@ -18,7 +18,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Reads the header. `now` stands in for an answer without `Date`.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match value.parse::<u64>() {
         Ok(seconds) => seconds,

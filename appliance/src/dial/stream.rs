@@ -21,13 +21,13 @@ use tokio_rustls::client::TlsStream;
 
 /// A TCP connection that counts what it receives.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub struct Counted {
     tcp: TcpStream,
     received: Arc<AtomicU64>,
 }
 
 impl Counted {
-    pub(super) const fn new(tcp: TcpStream, received: Arc<AtomicU64>) -> Self {
+    pub const fn new(tcp: TcpStream, received: Arc<AtomicU64>) -> Self {
         Self { tcp, received }
     }
 }
@@ -62,7 +62,7 @@ impl AsyncWrite for Counted {
 
 /// A connection to a registry, or to a proxy that is spoken to in its place.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub enum Stream {
     Plain(Counted),
     /// Plain HTTP to a proxy, which wants whole URLs.
     Proxied(Counted),
@@ -71,15 +71,15 @@ pub(super) enum Stream {
 
 /// How many responses have come over a connection. Goes along with it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Uses(Arc<AtomicU64>);
+pub struct Uses(Arc<AtomicU64>);
 
 impl Uses {
-    pub(super) fn add(&self) {
+    pub fn add(&self) {
         self.0.fetch_add(1, Relaxed);
     }
 
     /// Whether there were any.
-    pub(super) fn any(connection: &Connected) -> bool {
+    pub fn any(connection: &Connected) -> bool {
         let mut extras = http::Extensions::new();
         connection.get_extras(&mut extras);
         extras.get::<Self>().is_some_and(|uses| uses.0.load(Relaxed) > 0)

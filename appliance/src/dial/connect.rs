@@ -1,6 +1,6 @@
 //! Opening a connection: proxy or not, name, address, TCP, tunnel, TLS.
 //!
-//! Promises: each step is bounded in time; no address is connected to that the upstream's policy forbids; an
+//! Promises: each step is bounded in time; no address is connected to that the policy forbids; an
 //! error says which step failed. Must not know: requests, tokens.
 //!
 //! Behind a proxy it is the proxy that resolves names, so the policy can judge only addresses that are
@@ -31,7 +31,6 @@ use tokio_rustls::TlsConnector;
 use super::{
     address::AddressPolicy,
     eyeballs::{Families, Family, Lost, race},
-    failure::{Kind, is_ours, kind_of_io},
     origin::{Origin, Scheme},
     proxy::ProxySettings,
     resolve::{Resolve, ResolveError},
@@ -41,7 +40,7 @@ use super::{
 
 /// Which step of connecting to `host` failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
+pub enum ConnectError {
     #[error("this is not a URL that can be connected to")]
     Url,
     #[error("resolve {host}")]
@@ -74,51 +73,43 @@ pub(super) enum ConnectError {
     Silent { host: String },
 }
 
-impl ConnectError {
-    pub(super) fn kind(&self) -> Kind {
-        match self {
-            Self::Url => Kind::Untrustworthy,
-            Self::Forbidden { .. } => Kind::Forbidden,
-            Self::Resolve { source, .. } if source.is_silence() => Kind::Silent,
-            Self::Resolve {
-                source: ResolveError::Configuration { source, .. },
-                ..
-            } if is_ours(source) => Kind::Ours,
-            Self::Resolve { .. } => Kind::Unreachable,
-            Self::Connect { source, .. } | Self::Tls { source, .. } => kind_of_io(source),
-            Self::Tunnel {
-                source: TunnelError::Io(source),
-                ..
-            } => kind_of_io(source),
-            Self::Tunnel { .. } => Kind::Unreachable,
-            Self::Silent { .. } => Kind::Silent,
-        }
-    }
-}
-
-/// Opens connections for one upstream. Clones share everything.
+/// Opens connections. Clones share everything.
 #[derive(Clone)]
-pub(super) struct Connector(Arc<Wiring>);
+pub struct Connector(Arc<Wiring>);
 
-pub(super) struct Wiring {
-    pub(super) resolver: Arc<dyn Resolve>,
-    pub(super) families: Arc<Families>,
-    pub(super) proxy: ProxySettings,
-    pub(super) addresses: AddressPolicy,
-    pub(super) tls: Arc<ClientConfig>,
+/// What a [`Connector`] is made of.
+pub struct Wiring {
+    pub resolver: Arc<dyn Resolve>,
+    pub families: Arc<Families>,
+    pub proxy: ProxySettings,
+    pub addresses: AddressPolicy,
+    pub tls: Arc<ClientConfig>,
     /// For each step.
-    pub(super) patience: Duration,
+    pub patience: Duration,
     /// How long data that was sent may go unacknowledged.
-    pub(super) progress: Duration,
-    /// Bytes received, of all upstreams.
-    pub(super) received: Arc<AtomicU64>,
-    /// Connections opened, of all upstreams.
-    pub(super) opened: Arc<AtomicU64>,
+    pub progress: Duration,
+    /// Bytes received, of all who share it.
+    pub received: Arc<AtomicU64>,
+    /// Connections opened, of all who share it.
+    pub opened: Arc<AtomicU64>,
 }
 
 impl Connector {
-    pub(super) fn new(wiring: Wiring) -> Self {
+    pub fn new(wiring: Wiring) -> Self {
         Self(Arc::new(wiring))
+    }
+
+    /// A connection to a host, with TLS if its scheme says so.
+    pub async fn open(&self, target: &Origin) -> Result<Stream, ConnectError> {
+        self.0.open(target).await
+    }
+
+    /// TLS over a connection that was opened without, for protocols that begin so.
+    pub async fn secure(&self, stream: Stream, target: &Origin) -> Result<Stream, ConnectError> {
+        match stream {
+            Stream::Plain(tcp) => self.0.encrypt(tcp, target, None).await,
+            other => Ok(other),
+        }
     }
 }
 
@@ -251,9 +242,9 @@ fn silent(target: &Origin) -> ConnectError {
 
 /// The error to tell of a lost race: what is ours first, then silence, for that one costs the most.
 fn worst(Lost(failed): Lost) -> io::Error {
-    let rank = |error: &io::Error| match kind_of_io(error) {
-        Kind::Ours => 0,
-        Kind::Silent => 1,
+    let rank = |error: &io::Error| match error.kind() {
+        _ if is_ours(error) => 0,
+        io::ErrorKind::TimedOut => 1,
         _ => 2,
     };
     failed
@@ -261,4 +252,12 @@ fn worst(Lost(failed): Lost) -> io::Error {
         .map(|(_, error)| error)
         .min_by_key(rank)
         .unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+/// Whether an error of the kernel means that this process or this box is out of file descriptors or memory.
+pub fn is_ours(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

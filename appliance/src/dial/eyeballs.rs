@@ -25,11 +25,11 @@ const HOSTS: usize = 256;
 
 /// A race that was won.
 #[derive(Debug)]
-pub(super) struct Won<T> {
-    pub(super) connection: T,
-    pub(super) address: SocketAddr,
+pub struct Won<T> {
+    pub connection: T,
+    pub address: SocketAddr,
     /// Addresses that had been tried before the winner and failed, or hung.
-    pub(super) beaten: Vec<SocketAddr>,
+    pub beaten: Vec<SocketAddr>,
 }
 
 /// A race that nobody won: each address that was tried, and why not.
@@ -90,13 +90,13 @@ where
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub enum Family {
     V4,
     V6,
 }
 
 impl Family {
-    pub(super) const fn of(address: &SocketAddr) -> Self {
+    pub const fn of(address: &SocketAddr) -> Self {
         match address {
             SocketAddr::V4(_) => Self::V4,
             SocketAddr::V6(_) => Self::V6,
@@ -120,7 +120,7 @@ pub enum FamilyHealth {
 /// Which families work, per host. Only a comparison counts: when both fail, the line is down, and that says
 /// nothing about a family.
 #[derive(Debug, Default)]
-pub(super) struct Families(Mutex<HashMap<String, [Memory; 2]>>);
+pub struct Families(Mutex<HashMap<String, [Memory; 2]>>);
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Memory {
@@ -146,7 +146,7 @@ impl Memory {
 
 impl Families {
     /// Puts addresses into the order in which to try them: families in turn, IPv6 first unless it is broken.
-    pub(super) fn order(&self, host: &str, addresses: Vec<SocketAddr>, now: Instant) -> Vec<SocketAddr> {
+    pub fn order(&self, host: &str, addresses: Vec<SocketAddr>, now: Instant) -> Vec<SocketAddr> {
         let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
         let v6_is_broken = matches!(self.health(host, Family::V6, now), FamilyHealth::Broken { .. });
         let (first, second) = if v6_is_broken { (v4, v6) } else { (v6, v4) };
@@ -162,7 +162,7 @@ impl Families {
         }
     }
 
-    pub(super) fn health(&self, host: &str, family: Family, now: Instant) -> FamilyHealth {
+    pub fn health(&self, host: &str, family: Family, now: Instant) -> FamilyHealth {
         let hosts = self.0.lock();
         hosts.get(host).map_or(FamilyHealth::Unknown, |memory| {
             memory[family as usize].health(now)
@@ -170,7 +170,7 @@ impl Families {
     }
 
     /// Learns from a race.
-    pub(super) fn learn<T>(&self, host: &str, won: &Won<T>, now: Instant) {
+    pub fn learn<T>(&self, host: &str, won: &Won<T>, now: Instant) {
         let winner = Family::of(&won.address);
         let mut hosts = self.0.lock();
         if hosts.len() >= HOSTS && !hosts.contains_key(host) {
@@ -188,7 +188,7 @@ impl Families {
 
     /// Learns that a connection was made and then nothing came through it, as where a tunnel loses large
     /// packets: the other family goes first from now on.
-    pub(super) fn demote(&self, host: &str, family: Family, now: Instant) {
+    pub fn demote(&self, host: &str, family: Family, now: Instant) {
         let mut hosts = self.0.lock();
         let Some(memory) = hosts.get_mut(host) else {
             return;
