@@ -12,6 +12,7 @@
 //! - [`dial`]: opening connections to hosts elsewhere
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`delivery`]: how bytes leave the box · [`memory`]: the one budget for bytes in flight
+//! - [`monitor`]: what the box and the mirror measure of themselves, in the words of [`rule`]
 //! - [`config`]: what a person may set · [`telemetry`], [`metrics`]: what the box says of itself
 //! - [`tls`], [`lan`]: the box's own certificate and addresses
 //! - [`clock`], [`backoff`], [`oci`]: time, growing waits and names, known to all

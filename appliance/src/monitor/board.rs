@@ -23,10 +23,23 @@ const GONE: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 struct Line {
     ring: Ring,
+    /// When something was read of it first.
+    began: Timestamp,
     /// When something was read of it last, believable or not.
     read: Timestamp,
     /// Why the last reading was dropped, if it was.
     dropped: Option<Implausible>,
+}
+
+impl Line {
+    /// How long its readings could not be believed.
+    fn blind(&self, now: Timestamp) -> Duration {
+        if self.dropped.is_none() {
+            return Duration::ZERO;
+        }
+        let since = self.ring.last().map_or(self.began, |last| last.at);
+        since.age(now).unwrap_or_default()
+    }
 }
 
 /// A series as it is now.
@@ -55,7 +68,12 @@ impl Board {
             let line = match self.lines.get_mut(&reading.series) {
                 Some(line) => line,
                 None if is_full => continue,
-                None => self.lines.entry(reading.series.clone()).or_default(),
+                None => self.lines.entry(reading.series.clone()).or_insert_with(|| {
+                    Box::new(Line {
+                        began: now,
+                        ..Line::default()
+                    })
+                }),
             };
             line.read = now;
             line.dropped = judged.err();
@@ -88,18 +106,18 @@ impl Board {
         line.map_or_else(Vec::new, |line| line.ring.since(from).collect())
     }
 
-    /// Per metric, how long there was no sample that could be believed of something that is read.
-    pub fn blind(&self, now: Timestamp) -> BTreeMap<Metric, Duration> {
-        let mut blind: BTreeMap<Metric, Duration> = BTreeMap::new();
-        for (series, line) in &self.lines {
-            let (Some(last), Some(_)) = (line.ring.last(), line.dropped) else {
-                continue;
-            };
-            let age = last.at.age(now).unwrap_or_default();
-            let longest = blind.entry(series.metric).or_default();
-            *longest = age.max(*longest);
-        }
-        blind
+    /// Per metric that is read, how long there was no sample of something that could be believed. Zero: all is well.
+    pub fn sight(&self, now: Timestamp) -> impl Iterator<Item = (Metric, Duration)> {
+        let mut lines = self.lines.iter().peekable();
+        std::iter::from_fn(move || {
+            let (series, line) = lines.next()?;
+            let metric = series.metric;
+            let mut longest = line.blind(now);
+            while let Some((_, line)) = lines.next_if(|(series, _)| series.metric == metric) {
+                longest = longest.max(line.blind(now));
+            }
+            Some((metric, longest))
+        })
     }
 
     /// How many samples were dropped, by metric and reason.
@@ -166,9 +184,41 @@ mod tests {
             board.now().next().and_then(|now| now.dropped),
             Some(Implausible::OutOfRange)
         );
-        let blind = board.blind(Timestamp(110));
-        assert_eq!(blind.get(&Metric::MemoryUsed), Some(&Duration::from_secs(10)));
         assert_eq!(board.dropped().count(), 1);
+    }
+
+    #[test]
+    fn it_is_known_for_how_long_nothing_of_a_metric_could_be_believed() {
+        let mut board = Board::default();
+        let mut take = |metric, of, value, now| {
+            board.take(&[gauge(metric, of, value)], at(now), Timestamp(now));
+            let sight = board.sight(Timestamp(now));
+            sight
+                .map(|(metric, blind)| (metric, blind.as_secs()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(take(Metric::Load, "", 1.0, 0), [(Metric::Load, 0)]);
+        assert_eq!(
+            take(Metric::LinkUp, "eth0", 7.0, 10),
+            [(Metric::Load, 0), (Metric::LinkUp, 0)]
+        );
+        take(Metric::LinkUp, "eth1", 1.0, 20);
+        assert_eq!(
+            take(Metric::LinkUp, "eth0", 7.0, 40),
+            [(Metric::Load, 0), (Metric::LinkUp, 30)],
+            "never, since it began"
+        );
+        take(Metric::LinkUp, "eth0", 1.0, 50);
+        take(Metric::LinkUp, "eth0", 7.0, 60);
+        assert_eq!(
+            take(Metric::Load, "", 1.0, 65),
+            [(Metric::Load, 0), (Metric::LinkUp, 15)]
+        );
+        assert_eq!(
+            take(Metric::LinkUp, "eth0", 0.0, 70),
+            [(Metric::Load, 0), (Metric::LinkUp, 0)],
+            "it is over"
+        );
     }
 
     #[test]

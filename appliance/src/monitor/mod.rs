@@ -2,6 +2,10 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | [`probe`] | reading: a probe for each group of things |
+//! | [`figures`] | what the mirror says of itself |
+//! | [`sampler`], [`desk`] | when: a thread that keeps the time, and one for each group that may have to wait |
+//! | [`sheet`] | what one look has read |
 //! | [`gate`] | which samples can be believed |
 //! | [`board`] | everything that was sampled lately |
 //! | [`ring`] | the last hour, in fixed memory |
@@ -18,9 +22,19 @@
 //! Must not know: rules, incidents, who looks.
 
 mod board;
+mod desk;
+pub mod figures;
 mod gate;
+pub mod probe;
 mod ring;
+mod sampler;
+mod sheet;
 
 pub use board::{Board, Now};
 pub use gate::{Elapsed, Gate, Implausible, Raw, Reading};
 pub use ring::{Point, Ring};
+pub use sampler::{Round, Sampler, Settings, SharedBoard};
+pub use sheet::Sheet;
+
+#[cfg(test)]
+mod tests;

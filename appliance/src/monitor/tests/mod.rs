@@ -1,0 +1,3 @@
+//! The parts of the monitor together.
+
+mod sampling;
