@@ -5,10 +5,11 @@
 //! transaction is on the disk as a whole when [`SmallDatabase::write`] returns, or not at all. A disk that hangs holds
 //! its caller, who has a thread for that. Must not know: what is in it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
 use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
+use rustix::io::Errno;
 
 use super::{
     cache::Cache,
@@ -59,9 +60,7 @@ impl SmallDatabase {
     ) -> Result<T, CacheError> {
         self.with(operation, |opened| {
             if opened.file.is_none() {
-                return Err(Failure::from(std::io::Error::from(
-                    std::io::ErrorKind::ReadOnlyFilesystem,
-                )));
+                return Err(Failure::from(io::Error::from(Errno::ROFS)));
             }
             let mut transaction = opened.database.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
@@ -162,7 +161,7 @@ impl Inner {
     }
 
     /// At most one is kept, for whoever wants to look.
-    fn set_aside(&self) -> std::io::Result<()> {
+    fn set_aside(&self) -> io::Result<()> {
         self.disk
             .rename(&self.path, &self.path.with_extension("redb.damaged"))
     }
@@ -183,10 +182,9 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io, path::Path};
+    use std::{fs, path::Path};
 
     use redb::TableDefinition;
-    use rustix::io::Errno;
 
     use super::*;
     use crate::cache::{Call, Faults, Resource};

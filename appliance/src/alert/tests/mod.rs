@@ -1,5 +1,7 @@
 //! Hours of samples, in milliseconds.
 
+mod posting;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
