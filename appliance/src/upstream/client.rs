@@ -13,6 +13,7 @@ use std::{
 
 use http::HeaderValue;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::time::Instant;
 
 use super::{
     auth::Auth,
@@ -26,6 +27,7 @@ use super::{
     settings::{Options, Settings},
     tls,
     transport::Transport,
+    ways::{Seen, Ways},
 };
 use crate::{clock::Clock, source::SourceName};
 
@@ -43,6 +45,7 @@ struct Inner {
     tls: Arc<ClientConfig>,
     resolver: Arc<dyn Resolve>,
     families: Arc<Families>,
+    seen: Arc<Seen>,
     received: Arc<AtomicU64>,
     opened: Arc<AtomicU64>,
     requests: Arc<Counts>,
@@ -83,6 +86,7 @@ impl Client {
             roots,
             resolver,
             families: Arc::default(),
+            seen: Arc::default(),
             received: Arc::default(),
             opened: Arc::default(),
             requests: Arc::default(),
@@ -121,6 +125,11 @@ impl Client {
         }
     }
 
+    /// What connecting has shown of names and address families.
+    pub fn ways(&self) -> Ways {
+        self.0.seen.read(Instant::now())
+    }
+
     fn transport(&self, settings: &Settings) -> Result<Transport, UpstreamError> {
         let inner = &self.0;
         let tls = match &settings.ca_pem {
@@ -137,6 +146,7 @@ impl Client {
         let connector = Connector::new(Wiring {
             resolver: inner.resolver.clone(),
             families: inner.families.clone(),
+            seen: inner.seen.clone(),
             proxy: inner.options.proxy.clone(),
             addresses: settings.addresses,
             tls,

@@ -47,6 +47,7 @@ mod tags;
 mod tls;
 mod transport;
 mod tunnel;
+mod ways;
 
 pub use address::AddressPolicy;
 pub use client::{Client, Usage};
@@ -58,6 +59,7 @@ pub use ledger::Ledger;
 pub use proxy::{InvalidProxy, ProxySettings};
 pub use record::LastError;
 pub use settings::{Credentials, EndpointUrl, InvalidEndpoint, Options, Secret, Settings};
+pub use ways::{Lately, Ways};
 
 #[cfg(test)]
 mod tests;
