@@ -9,6 +9,7 @@
 //! | [`gate`] | which samples can be believed |
 //! | [`board`] | everything that was sampled lately |
 //! | [`ring`] | the last hour, in fixed memory |
+//! | [`history`] | a day by the minute, a week by ten minutes, a year by two hours, on the disk |
 //!
 //! ```text
 //! probes ──▶ readings ──▶ gate ──▶ samples ──▶ rings, history, rules
@@ -25,6 +26,7 @@ mod board;
 mod desk;
 pub mod figures;
 mod gate;
+pub mod history;
 pub mod probe;
 mod ring;
 mod sampler;
