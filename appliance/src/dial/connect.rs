@@ -8,7 +8,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -30,12 +30,13 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     address::AddressPolicy,
-    eyeballs::{Families, Family, Lost, race},
+    eyeballs::{Families, Family, Lost, Won, race},
     origin::{Origin, Scheme},
     proxy::ProxySettings,
     resolve::{Resolve, ResolveError},
     stream::{Counted, Stream},
     tunnel::{self, TunnelError},
+    ways::{Lately, Seen, Way},
 };
 
 /// Which step of connecting to `host` failed.
@@ -88,6 +89,8 @@ pub struct Wiring {
     pub patience: Duration,
     /// How long data that was sent may go unacknowledged.
     pub progress: Duration,
+    /// What connecting has shown, to all who share it.
+    pub seen: Arc<Seen>,
     /// Bytes received, of all who share it.
     pub received: Arc<AtomicU64>,
     /// Connections opened, of all who share it.
@@ -161,14 +164,7 @@ impl Wiring {
     async fn tcp(&self, target: &Origin, policy: AddressPolicy) -> Result<(Counted, Family), ConnectError> {
         let addresses = match target.ip() {
             Some(ip) => vec![ip],
-            None => self
-                .resolver
-                .resolve(&target.host)
-                .await
-                .map_err(|source| ConnectError::Resolve {
-                    host: target.host.clone(),
-                    source,
-                })?,
+            None => self.resolve(target).await?,
         };
         let permitted: Vec<_> = addresses
             .into_iter()
@@ -185,11 +181,34 @@ impl Wiring {
                 host: target.host.clone(),
                 source: worst(lost),
             })?;
-        self.families.learn(&target.host, &won, Instant::now());
+        self.learn(target, &won);
         self.opened.fetch_add(1, Relaxed);
         self.tune(&won.connection);
         let family = Family::of(&won.address);
         Ok((Counted::new(won.connection, self.received.clone()), family))
+    }
+
+    async fn resolve(&self, target: &Origin) -> Result<Vec<IpAddr>, ConnectError> {
+        let resolved = self.resolver.resolve(&target.host).await;
+        let how = match &resolved {
+            Err(error) if !error.is_answer() => Lately::Failed,
+            _ => Lately::Worked,
+        };
+        self.seen.note(Way::Names, how, Instant::now());
+        resolved.map_err(|source| ConnectError::Resolve {
+            host: target.host.clone(),
+            source,
+        })
+    }
+
+    fn learn<T>(&self, target: &Origin, won: &Won<T>) {
+        let now = Instant::now();
+        self.families.learn(&target.host, won, now);
+        let winner = Family::of(&won.address);
+        self.seen.note(Way::of(winner), Lately::Worked, now);
+        if let Some(loser) = won.beaten.iter().map(Family::of).find(|family| *family != winner) {
+            self.seen.note(Way::of(loser), Lately::Failed, now);
+        }
     }
 
     /// Options that help; a kernel without one of them is no reason not to talk.

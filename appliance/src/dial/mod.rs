@@ -2,6 +2,7 @@
 //!
 //! - [`connect`]: one connection from its name to its TLS, over a proxy's `tunnel` where there is one
 //! - [`resolve`]: names to addresses · [`eyeballs`]: the family that works (RFC 8305) · [`address`]: where it may go
+//! - [`ways`]: what connecting has shown of names and families
 //! - [`origin`]: who is at the other end · [`proxy`]: which way · [`tls`]: whom to trust · [`stream`]: what comes of it
 //!
 //! Promises: each step is bounded in time; an error says which step failed; making any of it opens no connection. Must
@@ -16,6 +17,7 @@ mod resolve;
 mod stream;
 pub mod tls;
 mod tunnel;
+mod ways;
 
 pub use address::AddressPolicy;
 pub use connect::{ConnectError, Connector, Wiring, is_ours};
@@ -25,3 +27,4 @@ pub use proxy::{InvalidProxy, Proxy, ProxySettings};
 pub use resolve::{Resolve, ResolveError, SystemNames};
 pub use stream::{Stream, Uses};
 pub use tls::InvalidCa;
+pub use ways::{Lately, Seen, Ways};

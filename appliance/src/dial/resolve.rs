@@ -20,8 +20,8 @@ use futures_util::{
 use hickory_resolver::{
     Hosts, Resolver, TokioResolver,
     config::{ResolveHosts, ResolverConfig},
-    net::{NetError, runtime::TokioRuntimeProvider},
-    proto::rr::RecordType,
+    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
+    proto::{op::ResponseCode, rr::RecordType},
     system_conf::parse_resolv_conf,
 };
 use parking_lot::Mutex;
@@ -74,6 +74,17 @@ pub enum ResolveError {
 pub struct Answered(NetError);
 
 impl ResolveError {
+    /// Whether a server has answered, if only that there is no such name.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::NoAddress(None) => true,
+            Self::NoAddress(Some(Answered(NetError::Dns(DnsError::NoRecordsFound(none))))) => {
+                matches!(none.response_code, ResponseCode::NoError | ResponseCode::NXDomain)
+            }
+            _ => false,
+        }
+    }
+
     pub fn is_silence(&self) -> bool {
         matches!(
             self,

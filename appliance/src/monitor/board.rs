@@ -100,6 +100,11 @@ impl Board {
         })
     }
 
+    /// What each series was lately.
+    pub(super) fn rings(&self) -> impl Iterator<Item = (&Series, &Ring)> {
+        self.lines.iter().map(|(series, line)| (series, &line.ring))
+    }
+
     /// A series since a time, the oldest first.
     pub fn points(&self, series: &Series, from: Timestamp) -> Vec<Point> {
         let line = self.lines.get(series);

@@ -9,6 +9,8 @@
 //! | [`gate`] | which samples can be believed |
 //! | [`board`] | everything that was sampled lately |
 //! | [`ring`] | the last hour, in fixed memory |
+//! | [`culprit`] | which process is to blame |
+//! | [`history`] | a day by the minute, a week by ten minutes, a year by two hours, on the disk |
 //!
 //! ```text
 //! probes ──▶ readings ──▶ gate ──▶ samples ──▶ rings, history, rules
@@ -22,15 +24,18 @@
 //! Must not know: rules, incidents, who looks.
 
 mod board;
+mod culprit;
 mod desk;
 pub mod figures;
 mod gate;
+pub mod history;
 pub mod probe;
 mod ring;
 mod sampler;
 mod sheet;
 
 pub use board::{Board, Now};
+pub use culprit::{Culprit, Scarce, culprit};
 pub use gate::{Elapsed, Gate, Implausible, Raw, Reading};
 pub use ring::{Point, Ring};
 pub use sampler::{Round, Sampler, Settings, SharedBoard};

@@ -13,6 +13,7 @@ use std::{
 
 use http::HeaderValue;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::time::Instant;
 
 use super::{
     auth::Auth,
@@ -23,8 +24,11 @@ use super::{
     settings::{Options, Settings},
     transport::Transport,
 };
-use crate::dial::{Connector, Families, Resolve, SystemNames, Wiring, tls};
-use crate::{clock::Clock, source::SourceName};
+use crate::{
+    clock::Clock,
+    dial::{Connector, Families, Resolve, Seen, SystemNames, Ways, Wiring, tls},
+    source::SourceName,
+};
 
 /// The one client of a process. Clones are the same client.
 #[derive(Clone)]
@@ -40,6 +44,7 @@ struct Inner {
     tls: Arc<ClientConfig>,
     resolver: Arc<dyn Resolve>,
     families: Arc<Families>,
+    seen: Arc<Seen>,
     received: Arc<AtomicU64>,
     opened: Arc<AtomicU64>,
     requests: Arc<Counts>,
@@ -80,6 +85,7 @@ impl Client {
             roots,
             resolver,
             families: Arc::default(),
+            seen: Arc::default(),
             received: Arc::default(),
             opened: Arc::default(),
             requests: Arc::default(),
@@ -118,6 +124,11 @@ impl Client {
         }
     }
 
+    /// What connecting has shown of names and address families.
+    pub fn ways(&self) -> Ways {
+        self.0.seen.read(Instant::now())
+    }
+
     fn transport(&self, settings: &Settings) -> Result<Transport, UpstreamError> {
         let inner = &self.0;
         let tls = match &settings.ca_pem {
@@ -134,6 +145,7 @@ impl Client {
         let connector = Connector::new(Wiring {
             resolver: inner.resolver.clone(),
             families: inner.families.clone(),
+            seen: inner.seen.clone(),
             proxy: inner.options.proxy.clone(),
             addresses: settings.addresses,
             tls,

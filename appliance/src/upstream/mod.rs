@@ -38,7 +38,7 @@ mod settings;
 mod tags;
 mod transport;
 
-pub use crate::dial::{AddressPolicy, FamilyHealth, InvalidCa, InvalidProxy, ProxySettings};
+pub use crate::dial::{AddressPolicy, FamilyHealth, InvalidCa, InvalidProxy, Lately, ProxySettings, Ways};
 pub use client::{Client, Usage};
 pub use endpoint::{Endpoint, EndpointStatus};
 pub use error::UpstreamError;

@@ -99,6 +99,8 @@ impl Line {
         Ok(Connector::new(Wiring {
             resolver: self.resolver.clone(),
             families: self.families.clone(),
+            // What receivers show of the line is not told: they are tried when it is known to be down.
+            seen: Arc::default(),
             proxy,
             addresses: AddressPolicy::Any,
             tls: tls::client(roots, speaks).map_err(Unusable::Tls)?,

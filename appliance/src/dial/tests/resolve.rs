@@ -106,3 +106,15 @@ fn only_names_of_one_word_are_searched_for() {
     assert_eq!(qualified("ghcr.io."), "ghcr.io.");
     assert_eq!(qualified("registry"), "registry");
 }
+
+#[test]
+fn a_server_that_says_that_there_is_no_such_name_has_answered() {
+    use hickory_resolver::{net::NoRecords, proto::op::Query};
+    let none = |code| NetError::Dns(DnsError::NoRecordsFound(NoRecords::new(Query::default(), code)));
+    let is_answer = |error| ResolveError::NoAddress(Some(Answered(error))).is_answer();
+    assert!(is_answer(none(ResponseCode::NXDomain)) && is_answer(none(ResponseCode::NoError)));
+    assert!(ResolveError::NoAddress(None).is_answer());
+    assert!(!is_answer(none(ResponseCode::ServFail)));
+    assert!(!is_answer(NetError::Timeout) && !is_answer(NetError::Message("no")));
+    assert!(!ResolveError::Silent.is_answer());
+}

@@ -1,3 +1,4 @@
 //! The parts of the monitor together.
 
+mod history;
 mod sampling;

@@ -5,6 +5,7 @@ mod flow;
 mod lists;
 mod server;
 mod tokens;
+mod ways;
 mod wire;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
