@@ -1,7 +1,10 @@
 //! Receivers against servers that take messages, refuse them, hang, fail in between and come back.
 
+mod mqtt;
 mod server;
 mod services;
+mod smtp;
+mod syslog;
 mod webhook;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};

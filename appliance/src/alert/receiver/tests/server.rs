@@ -1,6 +1,10 @@
 //! A server that does with each connection what it is told, and remembers what it was sent.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -8,7 +12,8 @@ use serde_json::Value;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
@@ -79,6 +84,15 @@ pub(super) fn certificate() -> (String, TlsAcceptor) {
             .with_single_cert(vec![made.cert.der().clone()], key)
             .expect("usable");
     (made.cert.pem(), TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The same, as two files for another's server.
+pub(super) fn certificate_files(folder: &Path) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).expect("a file");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("a file");
+    (certificate, key)
 }
 
 impl Server {
@@ -170,4 +184,20 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
     stream.read_exact(&mut body).await.ok()?;
     seen.body = String::from_utf8(body).ok()?;
     Some(seen)
+}
+
+/// A server that hands each connection to a test.
+pub(super) async fn listen() -> (SocketAddr, mpsc::Receiver<TcpStream>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (give, take) = mpsc::channel(8);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            if give.send(tcp).await.is_err() {
+                return;
+            }
+        }
+    });
+    (address, take, tasks)
 }
