@@ -6,6 +6,7 @@
 //! | [`http`] | one request to a service · [`text`] texts that have to be short |
 //! | [`webhook`], [`ntfy`], [`telegram`], [`slack`], [`discord`], [`matrix`], [`pagerduty`] | services over HTTP |
 //! | [`smtp`], [`mqtt`], [`syslog`] | what has a protocol of its own |
+//! | [`heartbeat`] | one who is called while all is well, so that silence is noticed |
 //!
 //! # Promises
 //! 1. [`Receiver::send`] ends by its deadline, whatever the other side does.
@@ -16,6 +17,7 @@
 //! Must not know: incidents and rules, when a message is due, where it is kept meanwhile.
 
 mod discord;
+mod heartbeat;
 mod http;
 mod line;
 mod matrix;
@@ -32,6 +34,7 @@ mod webhook;
 
 use futures_util::future::BoxFuture;
 
+pub use heartbeat::{Heartbeat, Wellbeing};
 pub use line::{Line, Unusable};
 pub use undelivered::{Fault, RARELY, Retry, Undelivered};
 

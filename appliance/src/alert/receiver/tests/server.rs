@@ -13,7 +13,7 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{Notify, mpsc},
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
@@ -69,6 +69,7 @@ impl Seen {
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    comes: Arc<Notify>,
     _tasks: JoinSet<()>,
 }
 
@@ -106,13 +107,15 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let log = seen.clone();
+        let comes: Arc<Notify> = Arc::default();
+        let came = comes.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             let mut acts = acts.into_iter();
             let mut act = acts.next().expect("an act");
             while let Ok((tcp, _)) = listener.accept().await {
-                let (log, now, tls) = (log.clone(), act.clone(), tls.clone());
+                let (log, came, now, tls) = (log.clone(), came.clone(), act.clone(), tls.clone());
                 if let Some(next) = acts.next() {
                     act = next;
                 }
@@ -121,10 +124,10 @@ impl Server {
                 }
                 connections.spawn(async move {
                     match tls {
-                        None => meet(tcp, now, log).await,
+                        None => meet(tcp, now, log, came).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(tcp).await {
-                                meet(stream, now, log).await;
+                                meet(stream, now, log, came).await;
                             }
                         }
                     }
@@ -134,8 +137,25 @@ impl Server {
         Self {
             address,
             seen,
+            comes,
             _tasks: tasks,
         }
+    }
+
+    /// Waits until it has seen so many requests.
+    pub(super) async fn until(&self, count: usize) {
+        let enough = async {
+            loop {
+                let next = self.comes.notified();
+                if self.seen.lock().len() >= count {
+                    return;
+                }
+                next.await;
+            }
+        };
+        tokio::time::timeout(super::PATIENT, enough)
+            .await
+            .expect("they come");
     }
 
     pub(super) fn url(&self) -> String {
@@ -151,11 +171,17 @@ impl Server {
     }
 }
 
-async fn meet(mut stream: impl AsyncRead + AsyncWrite + Unpin, act: Act, log: Arc<Mutex<Vec<Seen>>>) {
+async fn meet(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    act: Act,
+    log: Arc<Mutex<Vec<Seen>>>,
+    came: Arc<Notify>,
+) {
     let Some(seen) = request(&mut stream).await else {
         return;
     };
     log.lock().push(seen);
+    came.notify_one();
     let (Act::Say(text) | Act::SayAndHang(text) | Act::SayAndReset(text)) = &act;
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.flush().await;

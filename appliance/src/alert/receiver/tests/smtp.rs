@@ -2,7 +2,7 @@
 
 mod server;
 
-use self::server::{Post, Trouble};
+use self::server::{Cover, Post, Trouble};
 use super::{server::certificate, *};
 
 /// A mail server, and what a receiver that trusts it is configured with.
@@ -18,7 +18,11 @@ impl Site {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ca.pem");
         std::fs::write(&path, pem).expect("a file");
-        let post = Post::start(tls, scheme == "smtps", offers).await;
+        let cover = match scheme {
+            "smtps" => Cover::FromTheBeginning,
+            _ => Cover::OnDemand,
+        };
+        let post = Post::start(tls, cover, offers).await;
         let lines = format!(
             "url = \"{scheme}://localhost:{}\"\nca_file = {path:?}\nfrom = \"Larder <larder@example.org>\"\n\
              to = [\"ada@example.org\", \"Grace <grace@example.org>\"]\n",

@@ -50,6 +50,22 @@ pub(super) struct Post {
     _tasks: JoinSet<()>,
 }
 
+/// How a server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cover {
+    FromTheBeginning,
+    OnDemand,
+}
+
+/// Where in its protection a conversation begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    InTheClear,
+    Encrypted,
+    /// It goes on after `STARTTLS`, without a greeting.
+    Anew,
+}
+
 /// Why a conversation ends.
 enum End {
     Over,
@@ -57,11 +73,7 @@ enum End {
 }
 
 impl Post {
-    pub(super) async fn start(
-        tls: TlsAcceptor,
-        from_the_beginning: bool,
-        offers: &'static [&'static str],
-    ) -> Self {
+    pub(super) async fn start(tls: TlsAcceptor, cover: Cover, offers: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let book: Arc<Mutex<Book>> = Arc::default();
@@ -78,18 +90,18 @@ impl Post {
                 conversations.spawn(async move {
                     // Whoever drops it without a farewell resets it.
                     let _ = socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO));
-                    if from_the_beginning {
+                    if cover == Cover::FromTheBeginning {
                         if let Ok(stream) = house.tls.accept(tcp).await {
                             let mut stream = BufReader::new(stream);
-                            let _ = house.talk(&mut stream, true, true).await;
+                            let _ = house.talk(&mut stream, Stage::Encrypted).await;
                         }
                         return;
                     }
                     let mut stream = BufReader::new(tcp);
-                    if let Some(End::Encrypt) = house.talk(&mut stream, true, false).await
+                    if let Some(End::Encrypt) = house.talk(&mut stream, Stage::InTheClear).await
                         && let Ok(stream) = house.tls.accept(stream.into_inner()).await
                     {
-                        let _ = house.talk(&mut BufReader::new(stream), false, true).await;
+                        let _ = house.talk(&mut BufReader::new(stream), Stage::Anew).await;
                     }
                 });
             }
@@ -129,11 +141,12 @@ impl House {
         stream.flush().await.ok()
     }
 
-    async fn talk<S>(&self, stream: &mut BufReader<S>, greets: bool, encrypted: bool) -> Option<End>
+    async fn talk<S>(&self, stream: &mut BufReader<S>, stage: Stage) -> Option<End>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        if greets {
+        let encrypted = stage != Stage::InTheClear;
+        if stage != Stage::Anew {
             self.answer(stream, "", "220-here is\r\n220 a server\r\n").await?;
         }
         let mut mail = Mail {
