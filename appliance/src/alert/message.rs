@@ -54,6 +54,18 @@ pub enum Told {
     Test,
 }
 
+impl Told {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Reminder => "reminder",
+            Self::Resolved => "resolved",
+            Self::Digest => "digest",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// Who speaks, and in which time zone.
 #[derive(Clone, Debug)]
 pub struct Voice {

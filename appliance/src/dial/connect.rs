@@ -107,6 +107,12 @@ impl Connector {
         self.0.open(target).await
     }
 
+    /// The addresses of a host in the order in which to try them, for protocols without connections.
+    pub async fn addresses(&self, target: &Origin) -> Result<Vec<SocketAddr>, ConnectError> {
+        let addresses = self.0.addresses(target, self.0.addresses).await?;
+        Ok(self.0.families.order(&target.host, addresses, Instant::now()))
+    }
+
     /// TLS over a connection that was opened without, for protocols that begin so.
     pub async fn secure(&self, stream: Stream, target: &Origin) -> Result<Stream, ConnectError> {
         match stream {
@@ -161,7 +167,12 @@ impl Wiring {
         }
     }
 
-    async fn tcp(&self, target: &Origin, policy: AddressPolicy) -> Result<(Counted, Family), ConnectError> {
+    /// All addresses of a host that the policy permits; at least one.
+    async fn addresses(
+        &self,
+        target: &Origin,
+        policy: AddressPolicy,
+    ) -> Result<Vec<SocketAddr>, ConnectError> {
         let addresses = match target.ip() {
             Some(ip) => vec![ip],
             None => self.resolve(target).await?,
@@ -174,6 +185,11 @@ impl Wiring {
         if permitted.is_empty() {
             return Err(forbidden(target));
         }
+        Ok(permitted)
+    }
+
+    async fn tcp(&self, target: &Origin, policy: AddressPolicy) -> Result<(Counted, Family), ConnectError> {
+        let permitted = self.addresses(target, policy).await?;
         let ordered = self.families.order(&target.host, permitted, Instant::now());
         let won = race(&ordered, self.patience, TcpStream::connect)
             .await

@@ -41,6 +41,7 @@ pub(super) struct Http {
 
 /// A request.
 pub(super) struct Call<'a> {
+    pub(super) operation: &'static str,
     pub(super) method: Method,
     /// Whom it goes to, for errors.
     pub(super) service: &'a ServiceUrl,
@@ -56,11 +57,22 @@ impl<'a> Call<'a> {
     /// A `POST` of JSON to the service's own URL.
     pub(super) fn json(service: &'a ServiceUrl, body: &Value) -> Self {
         Self {
+            operation: "post to",
             method: Method::POST,
+            body: body.to_string(),
+            ..Self::get(service)
+        }
+    }
+
+    /// A `GET` of the service's own URL.
+    pub(super) fn get(service: &'a ServiceUrl) -> Self {
+        Self {
+            operation: "call",
+            method: Method::GET,
             service,
             url: service.expose().to_owned(),
             headers: Vec::new(),
-            body: body.to_string(),
+            body: String::new(),
             hide: Vec::new(),
         }
     }
@@ -100,7 +112,7 @@ impl Http {
     /// Sends it, and takes any 2xx for an arrival.
     pub(super) async fn send(&self, call: Call<'_>) -> Result<(), Undelivered> {
         let attempt = Attempt {
-            operation: "post to",
+            operation: call.operation,
             to: call.service.to_string(),
         };
         attempt.within(self.deadline, self.exchange(&attempt, call)).await

@@ -75,6 +75,10 @@ impl Line {
         }
     }
 
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// For services over HTTP: through the box's proxy, if it has one.
     pub(super) fn http(&self, ca: Option<&[u8]>) -> Result<Http, Unusable> {
         let connector = self.connector(ca, tls::HTTP, self.proxy.clone())?;
@@ -84,6 +88,11 @@ impl Line {
             self.clock.clone(),
             self.deadline,
         ))
+    }
+
+    /// For everything else: a proxy for HTTP is no way for it.
+    pub(super) fn direct(&self, ca: Option<&[u8]>) -> Result<Connector, Unusable> {
+        self.connector(ca, &[], ProxySettings::default())
     }
 
     fn connector(

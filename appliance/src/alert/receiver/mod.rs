@@ -5,6 +5,8 @@
 //! | [`line`] | what they all send over · [`undelivered`] why a message did not arrive |
 //! | [`http`] | one request to a service · [`text`] texts that have to be short |
 //! | [`webhook`], [`ntfy`], [`telegram`], [`slack`], [`discord`], [`matrix`], [`pagerduty`] | services over HTTP |
+//! | [`smtp`], [`mqtt`], [`syslog`] | what has a protocol of its own |
+//! | [`heartbeat`] | one who is called while all is well, so that silence is noticed |
 //!
 //! # Promises
 //! 1. [`Receiver::send`] ends by its deadline, whatever the other side does.
@@ -15,12 +17,16 @@
 //! Must not know: incidents and rules, when a message is due, where it is kept meanwhile.
 
 mod discord;
+mod heartbeat;
 mod http;
 mod line;
 mod matrix;
+mod mqtt;
 mod ntfy;
 mod pagerduty;
 mod slack;
+mod smtp;
+mod syslog;
 mod telegram;
 mod text;
 mod undelivered;
@@ -28,6 +34,7 @@ mod webhook;
 
 use futures_util::future::BoxFuture;
 
+pub use heartbeat::{Heartbeat, Wellbeing};
 pub use line::{Line, Unusable};
 pub use undelivered::{Fault, RARELY, Retry, Undelivered};
 
@@ -70,9 +77,19 @@ pub fn open(config: &ReceiverConfig, host: &str, line: &Line) -> Result<Box<dyn 
         Way::Discord(way) => Box::new(discord::Receiver::new(way.clone(), line.http(ca)?)),
         Way::Matrix(way) => Box::new(matrix::Receiver::new(way.clone(), line.http(ca)?)),
         Way::PagerDuty(way) => Box::new(pagerduty::Receiver::new(way.clone(), host, line.http(ca)?)),
-        Way::Smtp(_) | Way::Mqtt(_) | Way::Syslog(_) => {
-            return Err(Unusable::Ca(crate::dial::InvalidCa::Empty));
-        }
+        Way::Smtp(way) => Box::new(smtp::Receiver::new(
+            way.clone(),
+            host,
+            line.direct(ca)?,
+            line.deadline(),
+        )),
+        Way::Mqtt(way) => Box::new(mqtt::Receiver::new(way, host, line.direct(ca)?, line.deadline())),
+        Way::Syslog(way) => Box::new(syslog::Receiver::new(
+            way.clone(),
+            host,
+            line.direct(ca)?,
+            line.deadline(),
+        )),
     })
 }
 

@@ -12,7 +12,7 @@ use super::{
     text::plain,
 };
 use crate::{
-    alert::{Message, Told},
+    alert::Message,
     config::{Field, Webhook},
 };
 
@@ -34,7 +34,7 @@ impl Receiver {
             Field::Title => message.title.clone(),
             Field::Text => message.text.clone(),
             Field::Severity => message.severity.word().to_owned(),
-            Field::Occasion => word(message.occasion).to_owned(),
+            Field::Occasion => message.occasion.word().to_owned(),
             Field::Incident => message
                 .incident
                 .map_or_else(|| "null".to_owned(), |id| id.0.to_string()),
@@ -56,16 +56,6 @@ impl Receiver {
             call.headers.push((header.name.clone(), header.value.clone()));
         }
         self.http.send(call).await.map(|()| Delivered)
-    }
-}
-
-const fn word(occasion: Told) -> &'static str {
-    match occasion {
-        Told::Fired => "fired",
-        Told::Reminder => "reminder",
-        Told::Resolved => "resolved",
-        Told::Digest => "digest",
-        Told::Test => "test",
     }
 }
 

@@ -1,12 +1,13 @@
 //! `[alert]`: who is told of what, and when not to wake them.
 //!
-//! - `receiver`: `[[alert.receiver]]`, with the settings of each `kind` · `address`: where one is
+//! - `receiver`: `[[alert.receiver]]` · `kinds`: which settings each kind has · `address`: where one is
 //! - `rule`: `[[alert.rule]]`, on top of the built-in ones · `template`: a body in an owner's own words
 //!
 //! Promises: every rule can be judged, and every receiver has all that it needs to be reached; what may hold a token does
 //! not show. Must not know: who judges, how messages are sent.
 
 mod address;
+mod kinds;
 mod receiver;
 mod rule;
 mod template;
@@ -60,7 +61,7 @@ pub(super) fn read(s: &Section<'_>) -> Option<AlertConfig> {
     let quiet_hours = s.read::<Option<Hours>>("quiet_hours");
     let time_zone = s.read::<Option<Zone>>("time_zone");
     let heartbeat = heartbeat(s);
-    let receivers = s.each("receiver", |s| receiver::read(s, quiet_hours.flatten()));
+    let receivers = s.each("receiver", |s| kinds::read(s, quiet_hours.flatten()));
     let rules = rule::read(s);
     let twice = receivers
         .iter()

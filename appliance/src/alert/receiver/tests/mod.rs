@@ -1,7 +1,11 @@
 //! Receivers against servers that take messages, refuse them, hang, fail in between and come back.
 
+mod heartbeat;
+mod mqtt;
 mod server;
 mod services;
+mod smtp;
+mod syslog;
 mod webhook;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -41,9 +45,8 @@ fn line(deadline: Duration) -> Line {
     Line::for_tests(Arc::new(Names), Clock::system(), deadline)
 }
 
-/// The configuration of a receiver, as an owner writes it.
-fn configured(kind: &str, lines: &str) -> ReceiverConfig {
-    let text = format!("[[alert.receiver]]\nname = \"x\"\nkind = \"{kind}\"\n{lines}\n");
+/// A configuration, as an owner writes it.
+fn loaded(text: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("larder.toml");
     std::fs::write(&path, text).expect("a file");
@@ -51,8 +54,12 @@ fn configured(kind: &str, lines: &str) -> ReceiverConfig {
         file: FileChoice::Named(path),
         environment: std::collections::BTreeMap::new(),
     };
-    let config: Config = load(&inputs).unwrap_or_else(|error| panic!("{error}")).config;
-    config.alert.receivers.into_iter().next().expect("one")
+    load(&inputs).unwrap_or_else(|error| panic!("{error}")).config
+}
+
+fn configured(kind: &str, lines: &str) -> ReceiverConfig {
+    let text = format!("[[alert.receiver]]\nname = \"x\"\nkind = \"{kind}\"\n{lines}\n");
+    loaded(&text).alert.receivers.into_iter().next().expect("one")
 }
 
 fn receiver(kind: &str, lines: &str, deadline: Duration) -> Box<dyn Receiver> {

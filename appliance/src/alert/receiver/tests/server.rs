@@ -1,6 +1,10 @@
 //! A server that does with each connection what it is told, and remembers what it was sent.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -8,7 +12,8 @@ use serde_json::Value;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
+    sync::{Notify, mpsc},
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
@@ -64,6 +69,7 @@ impl Seen {
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    comes: Arc<Notify>,
     _tasks: JoinSet<()>,
 }
 
@@ -81,6 +87,15 @@ pub(super) fn certificate() -> (String, TlsAcceptor) {
     (made.cert.pem(), TlsAcceptor::from(Arc::new(config)))
 }
 
+/// The same, as two files for another's server.
+pub(super) fn certificate_files(folder: &Path) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).expect("a file");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("a file");
+    (certificate, key)
+}
+
 impl Server {
     /// The last act is repeated.
     pub(super) async fn start(acts: Vec<Act>) -> Self {
@@ -92,13 +107,15 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let log = seen.clone();
+        let comes: Arc<Notify> = Arc::default();
+        let came = comes.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             let mut acts = acts.into_iter();
             let mut act = acts.next().expect("an act");
             while let Ok((tcp, _)) = listener.accept().await {
-                let (log, now, tls) = (log.clone(), act.clone(), tls.clone());
+                let (log, came, now, tls) = (log.clone(), came.clone(), act.clone(), tls.clone());
                 if let Some(next) = acts.next() {
                     act = next;
                 }
@@ -107,10 +124,10 @@ impl Server {
                 }
                 connections.spawn(async move {
                     match tls {
-                        None => meet(tcp, now, log).await,
+                        None => meet(tcp, now, log, came).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(tcp).await {
-                                meet(stream, now, log).await;
+                                meet(stream, now, log, came).await;
                             }
                         }
                     }
@@ -120,8 +137,25 @@ impl Server {
         Self {
             address,
             seen,
+            comes,
             _tasks: tasks,
         }
+    }
+
+    /// Waits until it has seen so many requests.
+    pub(super) async fn until(&self, count: usize) {
+        let enough = async {
+            loop {
+                let next = self.comes.notified();
+                if self.seen.lock().len() >= count {
+                    return;
+                }
+                next.await;
+            }
+        };
+        tokio::time::timeout(super::PATIENT, enough)
+            .await
+            .expect("they come");
     }
 
     pub(super) fn url(&self) -> String {
@@ -137,11 +171,17 @@ impl Server {
     }
 }
 
-async fn meet(mut stream: impl AsyncRead + AsyncWrite + Unpin, act: Act, log: Arc<Mutex<Vec<Seen>>>) {
+async fn meet(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    act: Act,
+    log: Arc<Mutex<Vec<Seen>>>,
+    came: Arc<Notify>,
+) {
     let Some(seen) = request(&mut stream).await else {
         return;
     };
     log.lock().push(seen);
+    came.notify_one();
     let (Act::Say(text) | Act::SayAndHang(text) | Act::SayAndReset(text)) = &act;
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.flush().await;
@@ -170,4 +210,20 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
     stream.read_exact(&mut body).await.ok()?;
     seen.body = String::from_utf8(body).ok()?;
     Some(seen)
+}
+
+/// A server that hands each connection to a test.
+pub(super) async fn listen() -> (SocketAddr, mpsc::Receiver<TcpStream>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (give, take) = mpsc::channel(8);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            if give.send(tcp).await.is_err() {
+                return;
+            }
+        }
+    });
+    (address, take, tasks)
 }
