@@ -65,6 +65,16 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Pending { .. } => "pending",
+            Self::Firing { .. } => "firing",
+            Self::Recovering { .. } => "recovering",
+        }
+    }
+}
+
 /// What a sample has led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {

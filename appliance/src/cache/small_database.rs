@@ -31,16 +31,26 @@ struct Inner {
     open: Mutex<Option<Opened>>,
 }
 
-/// An open one. Without a file it keeps in memory what is written.
+/// An open one.
 struct Opened {
     database: Database,
-    file: Option<Arc<Backing>>,
+    place: Place,
+}
+
+/// Where it is.
+enum Place {
+    File(Arc<Backing>),
+    /// What is there was read, and the disk takes nothing.
+    Memory,
+    /// Where a test has put it.
+    #[cfg(test)]
+    Elsewhere,
 }
 
 impl Opened {
     /// Nothing that redb still does gets through.
     fn fence(&self) {
-        if let Some(file) = &self.file {
+        if let Place::File(file) = &self.place {
             file.fence();
         }
     }
@@ -52,6 +62,19 @@ impl SmallDatabase {
         Self(Arc::new(Inner { path, disk, open }))
     }
 
+    /// One that a test has opened.
+    #[cfg(test)]
+    pub(crate) fn over(database: Database) -> Self {
+        Self(Arc::new(Inner {
+            path: PathBuf::new(),
+            disk: Disk::real(),
+            open: Mutex::new(Some(Opened {
+                database,
+                place: Place::Elsewhere,
+            })),
+        }))
+    }
+
     /// One transaction, durable when this returns. Blocks.
     pub fn write<T>(
         &self,
@@ -59,7 +82,7 @@ impl SmallDatabase {
         work: impl Fn(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, CacheError> {
         self.with(operation, |opened| {
-            if opened.file.is_none() {
+            if let Place::Memory = opened.place {
                 return Err(Failure::from(io::Error::from(Errno::ROFS)));
             }
             let mut transaction = opened.database.begin_write()?;
@@ -139,7 +162,7 @@ impl Inner {
         match opened {
             Ok(database) => Ok(Opened {
                 database,
-                file: Some(backing),
+                place: Place::File(backing),
             }),
             Err(failure) => {
                 backing.fence();
@@ -157,7 +180,10 @@ impl Inner {
         let file = self.disk.open(&self.path)?;
         let overlay = Overlay::over(file, self.path.clone(), self.disk.clone())?;
         let database = Failure::catch(|| Ok(builder().create_with_backend(overlay)?))?;
-        Ok(Opened { database, file: None })
+        Ok(Opened {
+            database,
+            place: Place::Memory,
+        })
     }
 
     /// At most one is kept, for whoever wants to look.

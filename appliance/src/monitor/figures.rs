@@ -22,6 +22,8 @@ pub struct Figures {
     pub upstreams: Vec<UpstreamFigures>,
     /// How often the mirror's process was started anew within the last hour, where somebody counts it.
     pub restarts: Option<u64>,
+    /// How long a receiver of alerts has not been reached; of several, the longest.
+    pub delivery_lag: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -115,6 +115,18 @@ impl Figured {
         }
     }
 
+    fn delivery_lag(&self) -> Duration {
+        let now = self.facts.clock.now();
+        self.facts.book.look(now, |_, _, head| {
+            let failing = head
+                .reached
+                .values()
+                .filter_map(|reached| reached.failing.as_ref());
+            let lags = failing.map(|failing| failing.since.age(now).unwrap_or_default());
+            lags.max().unwrap_or_default()
+        })
+    }
+
     fn worker(&self) -> WorkerFigures {
         let janitor = self.facts.janitor.state();
         let is_resting = janitor
@@ -147,6 +159,7 @@ impl House for Figured {
             line: line::line(&endpoints, self.facts.client.ways(), connected),
             upstreams: line::upstreams(&endpoints),
             restarts: None,
+            delivery_lag: self.delivery_lag(),
         };
         *self.memory.lock() = memory;
         figures

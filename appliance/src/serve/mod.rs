@@ -4,18 +4,19 @@
 //! them together, `house` is what answers; `facts` (with `status`, `readings`, `figures`, `line`) and `hands` are what the
 //! console asks and does; `reload` changes what can change. Promises: a second signal ends the process at once.
 
+mod alerting;
 mod build;
 mod changes;
 mod collecting;
 mod endpoints;
 mod facts;
-#[cfg_attr(not(test), expect(dead_code, reason = "what asks for it is not started yet"))]
 mod figures;
 mod hands;
 mod house;
 mod inspecting;
 mod limits;
 mod line;
+mod monitoring;
 mod obtaining;
 mod pages;
 mod readings;
@@ -24,6 +25,7 @@ mod reload;
 mod service;
 mod status;
 mod upstreams;
+mod watch;
 mod welcome;
 
 use std::{io, path::PathBuf};
@@ -58,6 +60,8 @@ pub enum ServeError {
     Listen(#[source] ListenError),
     #[error("prepare the certificate")]
     Certificate(#[source] crate::tls::TlsError),
+    #[error("start watching the box")]
+    Monitor(#[source] io::Error),
     #[error("wait for signals")]
     Signals(#[source] io::Error),
 }

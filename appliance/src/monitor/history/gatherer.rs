@@ -44,6 +44,21 @@ impl Gatherer {
         }
     }
 
+    /// Goes on with what an earlier process has begun, which turned out a moment after this one began to gather.
+    pub fn go_on(&mut self, begun: Option<&Sealed>) {
+        let earlier = Self::resume(begun);
+        if self.slots.is_empty() {
+            (self.begin, self.slots) = (earlier.begin, earlier.slots);
+        } else if self.begin == earlier.begin {
+            for (hash, before) in earlier.slots {
+                let slots = self.slots.entry(hash).or_default();
+                for (slot, before) in slots.iter_mut().zip(*before) {
+                    *slot = slot.or(before);
+                }
+            }
+        }
+    }
+
     /// Takes what the board has of the minute that is over. Ten minutes that are over come back.
     pub fn gather(&mut self, board: &Board, now: Timestamp) -> Option<Sealed> {
         let minute = Timestamp(now.0 - now.0 % Fineness::Minute.step());

@@ -8,6 +8,7 @@
 //! | [`gatherer`] | what was sampled since the last block |
 //! | [`archive`] | putting it on a shelf, finding it there, and what goes when |
 //! | [`shelf`], [`redb_shelf`] | where it is |
+//! | [`chronicle`] | the thread that does it |
 //!
 //! ```text
 //! board ── each minute ──▶ gatherer ── every ten minutes ──▶ archive ── one transaction ──▶ shelf
@@ -23,6 +24,7 @@
 
 mod archive;
 mod block;
+mod chronicle;
 mod gatherer;
 mod redb_shelf;
 mod shelf;
@@ -30,6 +32,7 @@ mod span;
 mod summary;
 
 pub use archive::{Archive, Limits};
+pub use chronicle::{Chronicle, Unread};
 pub use gatherer::{Gatherer, Sealed};
 pub use redb_shelf::RedbShelf;
 pub use shelf::{Batch, Shelf, ShelfError};

@@ -1,24 +1,27 @@
-//! History in a table of a database that somebody else opened.
+//! History in a table of the house's own database.
 
-use std::sync::Arc;
+use std::cell::RefCell;
 
-use redb::{Database, ReadableDatabase as _, TableDefinition, TableError};
+use redb::{TableDefinition, TableError};
 
 use super::{
     Fineness,
     shelf::{Batch, Shelf, ShelfError},
 };
-use crate::clock::Timestamp;
+use crate::{
+    cache::{CacheError, SmallDatabase},
+    clock::Timestamp,
+};
 
 /// By how fine it is, and when it begins.
 const HISTORY: TableDefinition<'static, (u8, u64), &[u8]> = TableDefinition::new("history");
 
 /// The shelf.
 #[derive(Clone)]
-pub struct RedbShelf(Arc<Database>);
+pub struct RedbShelf(SmallDatabase);
 
 impl RedbShelf {
-    pub fn new(database: Arc<Database>) -> Self {
+    pub fn new(database: SmallDatabase) -> Self {
         Self(database)
     }
 }
@@ -31,21 +34,18 @@ impl std::fmt::Debug for RedbShelf {
 
 impl Shelf for RedbShelf {
     fn write(&self, batch: &Batch) -> Result<(), ShelfError> {
-        let write = || -> Result<(), redb::Error> {
-            let transaction = self.0.begin_write()?;
-            {
-                let mut table = transaction.open_table(HISTORY)?;
-                for (fineness, oldest) in &batch.keep_from {
-                    let old = (fineness.code(), 0)..(fineness.code(), oldest.0);
-                    table.retain_in(old, |_, _| false)?;
-                }
-                for (fineness, begin, block) in &batch.put {
-                    table.insert((fineness.code(), begin.0), block.as_slice())?;
-                }
+        let written = self.0.write("write the history", |transaction| {
+            let mut table = transaction.open_table(HISTORY)?;
+            for (fineness, oldest) in &batch.keep_from {
+                let old = (fineness.code(), 0)..(fineness.code(), oldest.0);
+                table.retain_in(old, |_, _| false)?;
             }
-            Ok(transaction.commit()?)
-        };
-        write().map_err(|error| failed("write", error))
+            for (fineness, begin, block) in &batch.put {
+                table.insert((fineness.code(), begin.0), block.as_slice())?;
+            }
+            Ok(())
+        });
+        written.map_err(|error| failed("write", error))
     }
 
     fn read(
@@ -55,8 +55,8 @@ impl Shelf for RedbShelf {
         to: Timestamp,
         take: &mut dyn FnMut(Timestamp, &[u8]),
     ) -> Result<(), ShelfError> {
-        let read = || -> Result<(), redb::Error> {
-            let transaction = self.0.begin_read()?;
+        let take = RefCell::new(take);
+        let read = self.0.read("read the history", |transaction| {
             let table = match transaction.open_table(HISTORY) {
                 Ok(table) => table,
                 // Nothing was written yet.
@@ -68,16 +68,15 @@ impl Shelf for RedbShelf {
             }
             for row in table.range((fineness.code(), from.0)..=(fineness.code(), to.0))? {
                 let (key, block) = row?;
-                take(Timestamp(key.value().1), block.value());
+                (take.borrow_mut())(Timestamp(key.value().1), block.value());
             }
             Ok(())
-        };
-        let mut read = read;
-        read().map_err(|error| failed("read", error))
+        });
+        read.map_err(|error| failed("read", error))
     }
 }
 
-fn failed(operation: &'static str, error: redb::Error) -> ShelfError {
+fn failed(operation: &'static str, error: CacheError) -> ShelfError {
     ShelfError {
         operation,
         source: Box::new(error),

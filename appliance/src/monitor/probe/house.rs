@@ -67,6 +67,7 @@ impl Probe for Mirror {
         for upstream in figures.upstreams.iter().take(UPSTREAMS) {
             registry(upstream, sheet);
         }
+        sheet.gauge(Metric::DeliveryLag, "", figures.delivery_lag.as_secs_f64());
         self.processes(&figures, at, sheet);
     }
 }

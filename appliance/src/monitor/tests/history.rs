@@ -12,6 +12,7 @@ use std::{
 use redb::{Builder, StorageBackend, backends::InMemoryBackend};
 
 use crate::{
+    cache::SmallDatabase,
     clock::Timestamp,
     monitor::{
         Board, Elapsed, Sheet,
@@ -107,7 +108,7 @@ impl Site {
             .create_with_backend(backend)
             .expect("a database");
         let shelf = Moody {
-            shelf: RedbShelf::new(Arc::new(database)),
+            shelf: RedbShelf::new(SmallDatabase::over(database)),
             refuses: Arc::default(),
             writes: Arc::default(),
         };
