@@ -100,7 +100,7 @@ impl Collector {
             rest: None,
             pause: PAUSE.0,
             saved: Instant::now(),
-            in_window: false,
+            window_used: false,
             history: history.clone(),
             cache,
             hands,
@@ -158,7 +158,8 @@ struct Keeper {
     rest: Option<Instant>,
     pause: Duration,
     saved: Instant,
-    in_window: bool,
+    /// It collects once per window, unless there was nothing to do or it could not.
+    window_used: bool,
 }
 
 impl Keeper {
@@ -226,8 +227,7 @@ impl Keeper {
     fn reason(&mut self) -> Option<Why> {
         let pressure = self.cache.pressure().ok()?;
         let in_window = (self.settings.window)();
-        // Once per window.
-        let opens = in_window && !std::mem::replace(&mut self.in_window, in_window);
+        self.window_used &= in_window;
         if self.rest.is_some_and(|rest| Instant::now() < rest) || self.is_settling() {
             return None;
         }
@@ -240,7 +240,8 @@ impl Keeper {
         if pressure.worst() <= self.settings.low {
             return None;
         }
-        if opens {
+        if in_window && !self.window_used {
+            self.window_used = true;
             return Some(Why::Window);
         }
         let capacity = pressure.capacity().0;

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -73,6 +73,7 @@ struct Bed {
     pinned: Arc<Mutex<Vec<Digest>>>,
     unobtainable: Arc<Mutex<Vec<UpstreamName>>>,
     disk: Arc<Shared>,
+    window: Arc<AtomicBool>,
     clock: Clock,
     dir: TempDir,
     images: Mutex<HashMap<u64, Manifest>>,
@@ -150,6 +151,7 @@ impl Bed {
         let hands = Arc::new(OwnHands::on(dir.path()));
         let pinned = Arc::<Mutex<Vec<Digest>>>::default();
         let unobtainable = Arc::<Mutex<Vec<UpstreamName>>>::default();
+        let window = Arc::<AtomicBool>::default();
         let settings = Settings {
             high: 0.93,
             low: 0.5,
@@ -173,7 +175,10 @@ impl Bed {
                     })
                 })
             },
-            window: Arc::new(|| false),
+            window: {
+                let window = window.clone();
+                Arc::new(move || window.load(SeqCst))
+            },
             gone: Arc::new(|| {}),
             short: Arc::new(|| {}),
             history: dir.path().join("collections.log"),
@@ -186,6 +191,7 @@ impl Bed {
             pinned,
             unobtainable,
             disk,
+            window,
             clock,
             dir,
             images: Mutex::default(),

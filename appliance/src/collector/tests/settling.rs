@@ -42,3 +42,29 @@ async fn it_does_not_wait_for_longer_than_a_restart_loop_gives_it() {
         "{waited:?}"
     );
 }
+
+#[tokio::test]
+async fn a_window_that_opens_meanwhile_is_used_once_when_it_can_be() {
+    let bed = Bed::raw(1 << 40, Some(LIMIT)).await;
+    for number in 0..16 {
+        bed.image(number).await;
+    }
+    bed.window.store(true, SeqCst);
+    for _ in 0..3 {
+        bed.cache.room_wanted().notify_one();
+        bed.collector.rehearse().await.expect("rehearsed");
+    }
+    assert_eq!(bed.collector.history(), []);
+    bed.cache.settle(bed.cache.era().expect("an index"));
+    while bed.collector.history().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // Also when it did not help, as all of it is young.
+    for number in 16..20 {
+        bed.image(number).await;
+        bed.cache.room_wanted().notify_one();
+        bed.collector.rehearse().await.expect("rehearsed");
+    }
+    let whys: Vec<Why> = bed.collector.history().iter().map(|record| record.why).collect();
+    assert_eq!(whys, [Why::Window]);
+}
