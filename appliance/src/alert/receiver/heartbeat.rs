@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::{
     http::{Call, Http},
-    line::{Line, Unusable},
+    line::{Line, Trust, Unusable},
     undelivered::Undelivered,
 };
 use crate::{
@@ -37,7 +37,10 @@ impl Heartbeat {
         Ok(Self {
             url: config.url.clone(),
             every: config.every,
-            http: line.http(None)?,
+            http: line.http(&Trust {
+                whose: "the heartbeat".to_owned(),
+                ca_file: None,
+            })?,
         })
     }
 

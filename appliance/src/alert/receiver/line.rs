@@ -3,7 +3,7 @@
 //! Promises: making one opens no connection. Must not know: receivers.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -13,7 +13,6 @@ use rustls::RootCertStore;
 use super::http::Http;
 use crate::{
     clock::Clock,
-    config::ReceiverConfig,
     dial::{AddressPolicy, Connector, Families, InvalidCa, ProxySettings, Resolve, SystemNames, Wiring, tls},
 };
 
@@ -25,17 +24,28 @@ const STEP: Duration = Duration::from_secs(5);
 /// A receiver that cannot be set up as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    #[error("read {} for the receiver \"{receiver}\"", path.display())]
+    #[error("read {} for {whose}", path.display())]
     File {
-        receiver: String,
+        whose: String,
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    #[error("use the certificates of `ca_file`")]
-    Ca(#[source] InvalidCa),
+    #[error("use the certificates of {} for {whose}", path.display())]
+    Ca {
+        whose: String,
+        path: PathBuf,
+        #[source]
+        source: InvalidCa,
+    },
     #[error("set up TLS")]
     Tls(#[source] rustls::Error),
+}
+
+/// Which authorities are trusted besides the usual ones, and for whom.
+pub(super) struct Trust<'a> {
+    pub(super) whose: String,
+    pub(super) ca_file: Option<&'a Path>,
 }
 
 /// The way out. One for all receivers.
@@ -80,8 +90,8 @@ impl Line {
     }
 
     /// For services over HTTP: through the box's proxy, if it has one.
-    pub(super) fn http(&self, ca: Option<&[u8]>) -> Result<Http, Unusable> {
-        let connector = self.connector(ca, tls::HTTP, self.proxy.clone())?;
+    pub(super) fn http(&self, trust: &Trust<'_>) -> Result<Http, Unusable> {
+        let connector = self.connector(trust, tls::HTTP, self.proxy.clone())?;
         Ok(Http::new(
             connector,
             self.proxy.clone(),
@@ -91,19 +101,24 @@ impl Line {
     }
 
     /// For everything else: a proxy for HTTP is no way for it.
-    pub(super) fn direct(&self, ca: Option<&[u8]>) -> Result<Connector, Unusable> {
-        self.connector(ca, &[], ProxySettings::default())
+    pub(super) fn direct(&self, trust: &Trust<'_>) -> Result<Connector, Unusable> {
+        self.connector(trust, &[], ProxySettings::default())
     }
 
     fn connector(
         &self,
-        ca: Option<&[u8]>,
+        trust: &Trust<'_>,
         speaks: &[&[u8]],
         proxy: ProxySettings,
     ) -> Result<Connector, Unusable> {
         let mut roots = self.roots.clone();
-        if let Some(pem) = ca {
-            tls::add_pem(&mut roots, pem).map_err(Unusable::Ca)?;
+        if let Some(path) = trust.ca_file {
+            let (whose, path) = (trust.whose.clone(), path.to_owned());
+            let pem = match std::fs::read(&path) {
+                Ok(pem) => pem,
+                Err(source) => return Err(Unusable::File { whose, path, source }),
+            };
+            tls::add_pem(&mut roots, &pem).map_err(|source| Unusable::Ca { whose, path, source })?;
         }
         Ok(Connector::new(Wiring {
             resolver: self.resolver.clone(),
@@ -119,16 +134,4 @@ impl Line {
             opened: self.opened.clone(),
         }))
     }
-}
-
-/// The authorities that a receiver trusts besides the usual ones.
-pub(super) fn ca(config: &ReceiverConfig) -> Result<Option<Vec<u8>>, Unusable> {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|source| Unusable::File {
-            receiver: config.name.clone(),
-            path: path.clone(),
-            source,
-        })
-    };
-    config.ca_file.as_ref().map(read).transpose()
 }

@@ -65,29 +65,37 @@ pub enum Gathers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivered;
 
-/// Makes a receiver of its settings. `host` is how this box is called in messages.
+/// Makes a receiver of its settings, within a runtime: one of MQTT begins to connect at once, and throws out any other
+/// client of its topic. `host` is how this box is called in messages.
 pub fn open(config: &ReceiverConfig, host: &str, line: &Line) -> Result<Box<dyn Receiver>, Unusable> {
-    let ca = line::ca(config)?;
-    let ca = ca.as_deref();
+    let trust = line::Trust {
+        whose: format!("the receiver \"{}\"", config.name),
+        ca_file: config.ca_file.as_deref(),
+    };
     Ok(match &config.way {
-        Way::Webhook(way) => Box::new(webhook::Receiver::new(way.clone(), line.http(ca)?)),
-        Way::Ntfy(way) => Box::new(ntfy::Receiver::new(way.clone(), line.http(ca)?)),
-        Way::Telegram(way) => Box::new(telegram::Receiver::new(way.clone(), line.http(ca)?)),
-        Way::Slack(way) => Box::new(slack::Receiver::new(way.clone(), line.http(ca)?)),
-        Way::Discord(way) => Box::new(discord::Receiver::new(way.clone(), line.http(ca)?)),
-        Way::Matrix(way) => Box::new(matrix::Receiver::new(way.clone(), line.http(ca)?)),
-        Way::PagerDuty(way) => Box::new(pagerduty::Receiver::new(way.clone(), host, line.http(ca)?)),
+        Way::Webhook(way) => Box::new(webhook::Receiver::new(way.clone(), line.http(&trust)?)),
+        Way::Ntfy(way) => Box::new(ntfy::Receiver::new(way.clone(), line.http(&trust)?)),
+        Way::Telegram(way) => Box::new(telegram::Receiver::new(way.clone(), line.http(&trust)?)),
+        Way::Slack(way) => Box::new(slack::Receiver::new(way.clone(), line.http(&trust)?)),
+        Way::Discord(way) => Box::new(discord::Receiver::new(way.clone(), line.http(&trust)?)),
+        Way::Matrix(way) => Box::new(matrix::Receiver::new(way.clone(), line.http(&trust)?)),
+        Way::PagerDuty(way) => Box::new(pagerduty::Receiver::new(way.clone(), host, line.http(&trust)?)),
         Way::Smtp(way) => Box::new(smtp::Receiver::new(
             way.clone(),
             host,
-            line.direct(ca)?,
+            line.direct(&trust)?,
             line.deadline(),
         )),
-        Way::Mqtt(way) => Box::new(mqtt::Receiver::new(way, host, line.direct(ca)?, line.deadline())),
+        Way::Mqtt(way) => Box::new(mqtt::Receiver::new(
+            way,
+            host,
+            line.direct(&trust)?,
+            line.deadline(),
+        )),
         Way::Syslog(way) => Box::new(syslog::Receiver::new(
             way.clone(),
             host,
-            line.direct(ca)?,
+            line.direct(&trust)?,
             line.deadline(),
         )),
     })

@@ -6,7 +6,7 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use crate::{
     backoff::Backoff,
-    dial::{ConnectError, is_ours},
+    dial::{ConnectError, ResolveError, is_ours},
     source::chain,
 };
 
@@ -166,6 +166,10 @@ fn fault_of_connect(error: &ConnectError) -> Fault {
         ConnectError::Url | ConnectError::Forbidden { .. } => Fault::Misconfigured,
         ConnectError::Silent { .. } => Fault::Silent,
         ConnectError::Resolve { source, .. } if source.is_silence() => Fault::Silent,
+        ConnectError::Resolve {
+            source: ResolveError::Configuration { source, .. },
+            ..
+        } if is_ours(source) => Fault::Ours,
         ConnectError::Resolve { .. } | ConnectError::Tunnel { .. } => Fault::Unreachable,
         ConnectError::Connect { source, .. } => match source.kind() {
             _ if is_ours(source) => Fault::Ours,
@@ -199,5 +203,32 @@ mod tests {
         assert_eq!(wait(Fault::Limited(Some(minute))), minute);
         assert_eq!(wait(Fault::Limited(Some(Duration::ZERO))).as_secs(), 1);
         assert!(wait(Fault::Silent) > minute, "it has grown meanwhile");
+    }
+
+    #[test]
+    fn a_box_without_descriptors_blames_itself() {
+        let none_left = || io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+        let host = || "host".to_owned();
+        let looked_up = ResolveError::Configuration {
+            path: "/etc/resolv.conf".into(),
+            source: none_left(),
+        };
+        let attempt = Attempt {
+            operation: "post to",
+            to: host(),
+        };
+        for error in [
+            ConnectError::Connect {
+                host: host(),
+                source: none_left(),
+            },
+            ConnectError::Resolve {
+                host: host(),
+                source: looked_up,
+            },
+        ] {
+            assert_eq!(attempt.unconnected(&error).fault, Fault::Ours, "{error}");
+        }
+        assert_eq!(attempt.broken(&none_left()).fault, Fault::Ours);
     }
 }

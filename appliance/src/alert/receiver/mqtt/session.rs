@@ -65,11 +65,15 @@ impl Session {
         loop {
             let failure = match self.attempt.within(self.deadline, self.connect()).await {
                 Ok(stream) => {
-                    pauses.reset();
-                    match self.talk(stream, &mut waiting).await {
-                        Some(failure) => failure,
-                        None => return,
+                    let began = Instant::now();
+                    let Some(failure) = self.talk(stream, &mut waiting).await else {
+                        return;
+                    };
+                    // Two of one name throw each other out, at once and for ever.
+                    if began.elapsed() > KEEP_ALIVE {
+                        pauses.reset();
                     }
+                    failure
                 }
                 Err(failure) => failure,
             };
@@ -149,13 +153,14 @@ impl Session {
         };
         let mut sent: Vec<Sent> = Vec::new();
         let mut open = Open::default();
-        // Until the broker has told all that it keeps, what there is is not known.
-        let mut knows = false;
+        let mut told: Option<Open> = None;
+        // Before the broker has told all that it keeps, what there is is not known.
+        let mut is_known = false;
         let mut is_pinged = false;
         let mut beat = interval_at(Instant::now() + KEEP_ALIVE / 2, KEEP_ALIVE / 2);
         let failure = loop {
             let step = async {
-                if !knows && talk.number == 0 {
+                if talk.number == 0 {
                     talk.begin(&self.topics).await?;
                 }
                 // Whoever gave up tells it as undelivered, and comes again.
@@ -163,15 +168,25 @@ impl Session {
                     sent.retain(|order| !order.done.is_closed());
                     let numbers = talk.publish(&order.publishes).await;
                     match numbers {
-                        Ok(numbers) => sent.push(Sent {
-                            numbers,
-                            done: order.done,
-                        }),
+                        Ok(numbers) => {
+                            // It comes back from the broker, unless this client may not see it.
+                            for publish in &order.publishes {
+                                self.topics.note(&mut open, &publish.topic, &publish.payload);
+                            }
+                            sent.push(Sent {
+                                numbers,
+                                done: order.done,
+                            });
+                        }
                         Err(error) => {
                             *waiting = Some(order);
                             return Err(error);
                         }
                     }
+                }
+                if is_known && told.as_ref() != Some(&open) {
+                    talk.publish(&[self.topics.state(&open)]).await?;
+                    told = Some(open.clone());
                 }
                 io::Result::Ok(())
             };
@@ -182,19 +197,11 @@ impl Session {
                 packet = packets.next() => match packet {
                     Some(Ok(Packet::PubAck(number))) => acknowledge(&mut sent, number),
                     Some(Ok(Packet::Publish { topic, payload })) => {
-                        open.take(topic, &payload);
-                        if knows && let Err(error) = talk.publish(&[self.topics.state(&open)]).await {
-                            break self.attempt.broken(&error);
-                        }
+                        self.topics.note(&mut open, &topic, &payload);
                     }
                     Some(Ok(Packet::PingResp)) => {
                         is_pinged = false;
-                        if !knows {
-                            knows = true;
-                            if let Err(error) = talk.publish(&[self.topics.state(&open)]).await {
-                                break self.attempt.broken(&error);
-                            }
-                        }
+                        is_known = true;
                     }
                     Some(Ok(Packet::SubAck(code))) => {
                         // What it keeps comes next, and after it the answer to this.

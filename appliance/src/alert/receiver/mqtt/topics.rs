@@ -81,6 +81,14 @@ impl Topics {
         format!("{}/incident/+", self.base)
     }
 
+    /// Takes what was published, if it was an incident.
+    pub(super) fn note(&self, open: &mut Open, topic: &str, payload: &[u8]) {
+        let below = topic.strip_prefix(&self.base);
+        if let Some(id) = below.and_then(|below| below.strip_prefix("/incident/")) {
+            open.take(id, payload);
+        }
+    }
+
     pub(super) fn state(&self, open: &Open) -> Publish {
         self.publish("state", open.json().to_string())
     }
@@ -135,21 +143,20 @@ impl Topics {
     }
 }
 
-/// The incidents that the broker keeps.
+/// The incidents that the broker keeps, by their numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Open(BTreeMap<String, Option<Severity>>);
 
 impl Open {
-    /// Takes what was published on an incident's topic.
-    pub(super) fn take(&mut self, topic: String, payload: &[u8]) {
+    fn take(&mut self, id: &str, payload: &[u8]) {
         if payload.is_empty() {
-            self.0.remove(&topic);
+            self.0.remove(id);
             return;
         }
         let severity = serde_json::from_slice::<Value>(payload)
             .ok()
             .and_then(|message| serde_json::from_value(message["severity"].clone()).ok());
-        self.0.insert(topic, severity);
+        self.0.insert(id.to_owned(), severity);
     }
 
     fn json(&self) -> Value {

@@ -83,6 +83,6 @@ fn fired() -> Message {
 }
 
 async fn send(receiver: &dyn Receiver, message: &Message) -> Result<Delivered, Undelivered> {
-    let bounded = tokio::time::timeout(PATIENT * 2, receiver.send(message)).await;
+    let bounded = tokio::time::timeout(PATIENT + PATIENT / 2, receiver.send(message)).await;
     bounded.expect("it ends by a deadline of its own")
 }

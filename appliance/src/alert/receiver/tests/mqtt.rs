@@ -97,6 +97,25 @@ async fn topics_are_the_owners() {
 }
 
 #[tokio::test]
+async fn what_a_broker_does_not_show_is_known_as_far_as_it_was_said() {
+    let (folder, port) = (tempfile::tempdir().expect("a folder"), port());
+    let rights = folder.path().join("rights");
+    std::fs::write(&rights, "topic read #\nuser larder\ntopic write #\n").expect("a file");
+    let guarded = format!("{OPEN_TO_ALL}\nacl_file {}", rights.display());
+    let _broker = Broker::start(folder.path(), port, &guarded).await;
+    let mut watcher = Watcher::start(port).await;
+    let mqtt = publisher(port, "username = \"larder\"\npassword = \"\\u0020\"", PATIENT);
+    send(&*mqtt, &fired()).await.expect("delivered");
+    watcher
+        .until(r#"larder/attic/state = {"open":1,"severity":"critical"}"#)
+        .await;
+    send(&*mqtt, &message(Told::Resolved, Severity::Critical))
+        .await
+        .expect("delivered");
+    watcher.until(r#"larder/attic/state = {"open":0"#).await;
+}
+
+#[tokio::test]
 async fn a_broker_may_refuse_and_go_away_and_come_back() {
     let (folder, port) = (tempfile::tempdir().expect("a folder"), port());
     let guarded = Broker::passwords(folder.path(), "larder", "s3cret").await;

@@ -254,3 +254,25 @@ async fn a_certificate_is_believed_if_the_owner_says_so() {
         .expect_err("another");
     assert_eq!(error.fault, Fault::Untrusted, "{error}");
 }
+
+#[tokio::test]
+async fn certificates_that_are_none_are_told_with_their_owner() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, "hello").expect("a file");
+    let config = configured("webhook", &format!("url = \"https://x\"\nca_file = {path:?}"));
+    let told =
+        |error: Option<crate::alert::receiver::Unusable>| crate::source::chain(&error.expect("unusable"));
+    let line = line(SHORT);
+    let error = told(open(&config, "attic", &line).err());
+    assert!(
+        error.contains("ca.pem for the receiver \"x\": there is no certificate in it"),
+        "{error}"
+    );
+    std::fs::remove_file(&path).expect("gone");
+    let error = told(open(&config, "attic", &line).err());
+    assert!(
+        error.starts_with("read ") && error.contains("for the receiver \"x\""),
+        "{error}"
+    );
+}
