@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::{Engine, IncidentId, Letter, Notice, Past, View};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, config::Frequency};
 
 /// Letters that wait, at most: some weeks without a way out. What comes on top takes the place of the oldest reminder,
 /// or else of the oldest.
 const MOST: usize = 1000;
 /// Messages whose times are remembered of each receiver: more than it is sent in an hour.
-const SENT: usize = 8;
+const SENT: usize = Frequency::MOST + 4;
 
 /// What a receiver has had.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

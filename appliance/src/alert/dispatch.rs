@@ -11,14 +11,10 @@ use jiff::{Zoned, civil::Time, tz::TimeZone};
 use super::{Letter, Occasion};
 use crate::{
     clock::Timestamp,
-    config::{Hours, TimeOfDay},
+    config::{Frequency, Hours, TimeOfDay},
     rule::Severity,
 };
 
-/// The least time between two messages.
-const APART: Duration = Duration::from_secs(60);
-/// The most messages in an hour; what comes on top of them waits and becomes a digest. Critical ones are not counted.
-const PER_HOUR: usize = 6;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a receiver wants.
@@ -26,6 +22,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub struct Wishes {
     pub quiet: Option<Hours>,
     pub zone: TimeZone,
+    pub rate: Frequency,
     /// Less than this is not for it.
     pub least: Severity,
 }
@@ -51,12 +48,15 @@ impl Wishes {
         if waiting.is_empty() {
             return Due::Nothing;
         }
-        let apart = sent.iter().max().map_or(now, |last| after(*last, APART));
+        let apart = sent
+            .iter()
+            .max()
+            .map_or(now, |last| after(*last, self.rate.apart));
         let is_urgent = waiting.iter().any(is_critical);
         let earliest = if is_urgent {
             apart
         } else {
-            apart.max(self.after_quiet(now)).max(rate(sent, now))
+            apart.max(self.after_quiet(now)).max(self.room(sent, now))
         };
         if earliest > now {
             Due::At(earliest)
@@ -73,26 +73,23 @@ impl Wishes {
         });
         end.map_or(now, |end| end.max(now))
     }
+
+    /// When the hour has room for another message.
+    fn room(&self, sent: &[Timestamp], now: Timestamp) -> Timestamp {
+        let is_recent = |at: &Timestamp| at.age(now).is_some_and(|age| age < HOUR);
+        let mut recent: Vec<Timestamp> = sent.iter().copied().filter(is_recent).collect();
+        recent.sort_unstable();
+        match recent.len().checked_sub(self.rate.per_hour) {
+            Some(oldest) => after(recent[oldest], HOUR),
+            None => now,
+        }
+    }
 }
 
 /// Also its end, when its beginning was told at once.
 fn is_critical(letter: &Letter) -> bool {
     let notice = &letter.notice;
     notice.incident.terms.severity == Severity::Critical && notice.occasion != Occasion::Reminder
-}
-
-/// When the hour has room for another message.
-fn rate(sent: &[Timestamp], now: Timestamp) -> Timestamp {
-    let mut recent: Vec<Timestamp> = sent
-        .iter()
-        .copied()
-        .filter(|at| at.age(now).is_some_and(|age| age < HOUR))
-        .collect();
-    recent.sort_unstable();
-    match recent.len().checked_sub(PER_HOUR) {
-        Some(oldest) => after(recent[oldest], HOUR),
-        None => now,
-    }
 }
 
 fn local(now: Timestamp, zone: &TimeZone) -> Option<Zoned> {
@@ -146,6 +143,7 @@ mod tests {
             pending: Duration::ZERO,
             keep: Duration::ZERO,
             worse: Direction::Up,
+            settle: Duration::ZERO,
             lapse: Duration::ZERO,
         };
         let incident = Incident {
@@ -189,6 +187,7 @@ mod tests {
         Wishes {
             quiet: quiet.map(|hours| hours.parse().expect(hours)),
             zone: TimeZone::get("Europe/Berlin").expect("known"),
+            rate: Frequency::default(),
             least: Severity::Info,
         }
     }

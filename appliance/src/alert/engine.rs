@@ -1,8 +1,8 @@
 //! All incidents: which are told, held back, told again.
 //!
 //! One round is: every rule's signal ([`Engine::observe`]), then what follows from all of them together
-//! ([`Engine::conclude`]). What may explain an incident is often seen after it, so that none is told before
-//! [`SETTLE`].
+//! ([`Engine::conclude`]). What may explain an incident is often seen after it, so that none is told before it has
+//! settled ([`Terms::settle`]).
 //!
 //! Promises: see [`super`]; what is here can be written down after any round and read back, in another process as well.
 //! Must not know: how messages look.
@@ -20,8 +20,6 @@ use crate::{
     rule::{Label, RuleName, Terms},
 };
 
-/// How long an incident is held back, so that a deeper fault can be found.
-const SETTLE: Duration = Duration::from_secs(30);
 /// How often it fires in this time says whether it flaps.
 const FLAP_WINDOW: Duration = Duration::from_secs(6 * 3600);
 /// So many times, and it flaps.
@@ -147,7 +145,7 @@ impl Engine {
     fn fires(&mut self, place: usize, now: Timestamp) {
         let incident = &mut self.incidents[place];
         if incident.told.is_none() {
-            incident.hold = after(now, SETTLE);
+            incident.hold = after(now, incident.terms.settle);
         }
         let subject = incident.subject.clone();
         self.fired
@@ -197,7 +195,7 @@ impl Engine {
         let incident = &mut self.incidents[place];
         if is_inhibited {
             // What explains it may end a moment before it.
-            incident.hold = after(now, SETTLE);
+            incident.hold = after(now, incident.terms.settle);
         }
         if overlay.is_some() || occasion == Occasion::Fired && is_held {
             return None;

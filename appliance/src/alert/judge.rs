@@ -11,8 +11,18 @@ use crate::{
     rule::{Label, Rule, Samples, Terms, Verdict},
 };
 
-/// Judges all rules once. Samples older than `lapse` are not known.
-pub fn judge(engine: &mut Engine, rules: &[Rule], samples: &impl Samples, lapse: Duration, now: Timestamp) {
+/// What is the same for all rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Samples older than this are not known.
+    pub lapse: Duration,
+    /// An incident is not told for so long, so that a deeper fault can be found.
+    pub settle: Duration,
+}
+
+/// Judges all rules once.
+pub fn judge(engine: &mut Engine, rules: &[Rule], samples: &impl Samples, timing: Timing, now: Timestamp) {
+    let Timing { lapse, settle } = timing;
     for rule in rules {
         let terms = Terms {
             cause: rule.cause,
@@ -20,6 +30,7 @@ pub fn judge(engine: &mut Engine, rules: &[Rule], samples: &impl Samples, lapse:
             pending: rule.pending,
             keep: rule.keep,
             worse: rule.when.worse(),
+            settle,
             lapse,
         };
         let measured = rule.when.labels(samples);
@@ -63,7 +74,10 @@ mod tests {
     };
 
     const INTERVAL: u64 = 10;
-    const LAPSE: Duration = Duration::from_secs(3 * INTERVAL);
+    const TIMING: Timing = Timing {
+        lapse: Duration::from_secs(3 * INTERVAL),
+        settle: Duration::from_secs(30),
+    };
 
     /// A box that is measured, judged and told of.
     struct Site {
@@ -92,7 +106,7 @@ mod tests {
                 took: Duration::from_millis(1),
             };
             self.board.take(readings, at, self.now);
-            judge(&mut self.engine, &self.rules, &self.board, LAPSE, self.now);
+            judge(&mut self.engine, &self.rules, &self.board, TIMING, self.now);
             for notice in self.engine.conclude(self.now) {
                 self.told
                     .push((notice.occasion, notice.incident.subject.to_string()));

@@ -310,6 +310,7 @@ mod tests {
             pending: rule.pending,
             keep: rule.keep,
             worse: Direction::Up,
+            settle: Duration::ZERO,
             lapse: Duration::from_secs(30),
         };
         let incident = Incident {

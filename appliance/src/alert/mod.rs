@@ -48,7 +48,7 @@ pub use book::{Book, Failing, Head, Page, Reached, Waiting};
 pub use dispatch::{Due, Wishes};
 pub use engine::{Engine, Notice, Occasion, Overlay, Past, View};
 pub use incident::{Incident, IncidentId, Phase, Signal, Subject};
-pub use judge::judge;
+pub use judge::{Timing, judge};
 pub use message::{Letter, Message, Told, Voice, compose};
 pub use post::{Addressee, Post};
 pub use silence::{Silence, Silences};

@@ -133,6 +133,7 @@ mod tests {
             pending: std::time::Duration::ZERO,
             keep: std::time::Duration::ZERO,
             worse: rules[0].when.worse(),
+            settle: std::time::Duration::ZERO,
             lapse: std::time::Duration::ZERO,
         };
         engine.observe(

@@ -57,6 +57,9 @@ pub struct Terms {
     pub keep: Duration,
     /// Which way it gets worse.
     pub worse: Direction,
+    /// It is not told for so long, so that a deeper fault can be found.
+    #[serde(default)]
+    pub settle: Duration,
     /// Samples further apart than this leave a gap, which counts for nothing.
     pub lapse: Duration,
 }

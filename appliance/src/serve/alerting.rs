@@ -87,6 +87,7 @@ impl Alerting {
                     wishes: Wishes {
                         quiet: receiver.quiet_hours,
                         zone: config.zone(),
+                        rate: receiver.rate,
                         least: receiver.least,
                     },
                     voice: Voice {

@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 
 use super::{facts::Site, figures::Figured};
 use crate::{
-    alert::{Book, IncidentId, Letter, Notice, judge, receiver::Wellbeing},
+    alert::{Book, IncidentId, Letter, Notice, Timing, judge, receiver::Wellbeing},
     cache::SmallDatabase,
     clock::{Clock, Timestamp},
     monitor::{
@@ -137,11 +137,14 @@ impl Round {
         let site = self.site.load_full();
         let rules = &site.config.alert.rules;
         self.blame(rules, now);
-        let lapse = self.lapse;
+        let timing = Timing {
+            lapse: self.lapse,
+            settle: site.config.alert.settle,
+        };
         let board = self.board.lock();
         self.book.round(
             now,
-            |engine| judge(engine, rules, &*board, lapse, now),
+            |engine| judge(engine, rules, &*board, timing, now),
             |notice| letter(notice, rules, &self.culprits),
         );
         self.history.gather(&board, now);

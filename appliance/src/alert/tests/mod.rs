@@ -21,6 +21,7 @@ fn terms(cause: Cause, severity: Severity) -> Terms {
         pending: Duration::from_secs(60),
         keep: Duration::from_secs(120),
         worse: Direction::Up,
+        settle: Duration::from_secs(30),
         lapse: Duration::from_secs(30),
     }
 }

@@ -189,6 +189,7 @@ impl Site {
                     wishes: Wishes {
                         quiet: None,
                         zone: TimeZone::UTC,
+                        rate: crate::config::Frequency::default(),
                         least: Severity::Info,
                     },
                     voice: Voice {
@@ -223,6 +224,7 @@ impl Site {
                     pending: Duration::ZERO,
                     keep: Duration::ZERO,
                     worse: rule.when.worse(),
+                    settle: Duration::from_secs(30),
                     lapse: 3 * ROUND,
                 };
                 let subject = Subject {

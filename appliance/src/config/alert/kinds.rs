@@ -5,14 +5,14 @@ use lettre::message::Mailbox;
 use super::{
     address::{self, Schemes, ServiceUrl, allowed},
     receiver::{
-        Discord, Header, Matrix, Mqtt, Ntfy, PagerDuty, Protection, ReceiverConfig, ReceiverKind, Slack,
-        Smtp, Syslog, Telegram, Way, Webhook,
+        Discord, Frequency, Header, Matrix, Mqtt, Ntfy, PagerDuty, Protection, ReceiverConfig, ReceiverKind,
+        Slack, Smtp, Syslog, Telegram, Way, Webhook,
     },
     template::Template,
 };
 use crate::{
     config::{
-        Hours, Secret,
+        Hours, Secret, Span,
         files::{readable_if_set, secret},
         reader::Section,
     },
@@ -30,6 +30,7 @@ pub(super) fn read(s: &Section<'_>, quiet: Option<Hours>) -> Option<ReceiverConf
         s.pass_over();
         return None;
     };
+    let rate = rate(s);
     let ca_file = readable_if_set(s, "ca_file");
     let way = match kind {
         ReceiverKind::Webhook => webhook(s),
@@ -47,8 +48,35 @@ pub(super) fn read(s: &Section<'_>, quiet: Option<Hours>) -> Option<ReceiverConf
         name: name?,
         least: least?.unwrap_or(Severity::Info),
         quiet_hours: quiet_hours?.unwrap_or(quiet),
+        rate: rate?,
         ca_file: ca_file?,
         way: way?,
+    })
+}
+
+fn rate(s: &Section<'_>) -> Option<Frequency> {
+    let apart = s.optional::<Span>("apart");
+    let per_hour = s.optional::<u64>("per_hour");
+    let usual = Frequency::default();
+    let per_hour = match per_hour? {
+        None => usual.per_hour,
+        Some(number) => match usize::try_from(number) {
+            Ok(number @ 1..=Frequency::MOST) => number,
+            _ => {
+                let allowed = format!("a number from 1 to {}", Frequency::MOST);
+                s.refuse(
+                    "per_hour",
+                    "nobody could be told, or everybody all the time",
+                    Some(allowed),
+                    "change it, or leave the key out",
+                );
+                return None;
+            }
+        },
+    };
+    Some(Frequency {
+        apart: apart?.map_or(usual.apart, Span::duration),
+        per_hour,
     })
 }
 

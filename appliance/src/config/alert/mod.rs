@@ -19,13 +19,13 @@ use jiff::tz::TimeZone;
 
 pub use address::{InvalidAddress, ServiceUrl};
 pub use receiver::{
-    Discord, Header, Matrix, Mqtt, Ntfy, PagerDuty, Protection, ReceiverConfig, ReceiverKind, Slack, Smtp,
-    Syslog, Telegram, Way, Webhook,
+    Discord, Frequency, Header, Matrix, Mqtt, Ntfy, PagerDuty, Protection, ReceiverConfig, ReceiverKind,
+    Slack, Smtp, Syslog, Telegram, Way, Webhook,
 };
 pub use template::{Field, InvalidTemplate, Template};
 pub use words::{InvalidZone, Zone};
 
-use super::{Hours, fetch::positive, files::secret, reader::Section};
+use super::{Hours, Span, fetch::positive, files::secret, reader::Section};
 use crate::rule::Rule;
 
 /// Where incidents are sent.
@@ -35,6 +35,8 @@ pub struct AlertConfig {
     pub quiet_hours: Option<Hours>,
     /// In which those hours are counted; `None`: the system's.
     time_zone: Option<Zone>,
+    /// An incident is not told for so long, so that a deeper fault can be found.
+    pub settle: Duration,
     pub heartbeat: Option<HeartbeatConfig>,
     pub receivers: Vec<ReceiverConfig>,
     /// The built-in ones as they were changed, and the owner's own.
@@ -60,6 +62,7 @@ impl AlertConfig {
 pub(super) fn read(s: &Section<'_>) -> Option<AlertConfig> {
     let quiet_hours = s.read::<Option<Hours>>("quiet_hours");
     let time_zone = s.read::<Option<Zone>>("time_zone");
+    let settle = s.read::<Span>("settle");
     let heartbeat = heartbeat(s);
     let receivers = s.each("receiver", |s| kinds::read(s, quiet_hours.flatten()));
     let rules = rule::read(s);
@@ -80,6 +83,7 @@ pub(super) fn read(s: &Section<'_>) -> Option<AlertConfig> {
     Some(AlertConfig {
         quiet_hours: quiet_hours?,
         time_zone: time_zone?,
+        settle: settle?.duration(),
         heartbeat: heartbeat?,
         receivers,
         rules: rules?,

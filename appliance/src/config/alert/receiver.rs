@@ -1,6 +1,6 @@
 //! One who is told, and the settings of each kind: plain data, with nothing left to check.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use lettre::message::Mailbox;
 
@@ -18,9 +18,33 @@ pub struct ReceiverConfig {
     /// Less than this is not for it.
     pub least: Severity,
     pub quiet_hours: Option<Hours>,
+    pub rate: Frequency,
     /// A PEM file of authorities that are trusted here besides the usual ones.
     pub ca_file: Option<PathBuf>,
     pub way: Way,
+}
+
+/// How often it is told. What comes on top waits and goes as one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frequency {
+    /// The least time between two messages.
+    pub apart: Duration,
+    /// The most messages in an hour; critical ones are not held back by it.
+    pub per_hour: usize,
+}
+
+impl Frequency {
+    /// The most that [`Frequency::per_hour`] can be.
+    pub const MOST: usize = 60;
+}
+
+impl Default for Frequency {
+    fn default() -> Self {
+        Self {
+            apart: Duration::from_secs(60),
+            per_hour: 6,
+        }
+    }
 }
 
 /// How it is told.
