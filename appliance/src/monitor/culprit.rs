@@ -211,7 +211,7 @@ mod tests {
         /// Looks until somebody is found: a process that has just begun takes nothing yet.
         fn found(&self, of: Scarce, others: &[u32]) -> Culprit {
             let ids: Vec<u32> = others.iter().copied().chain([self.id()]).collect();
-            let found = (0..100).find_map(|_| {
+            let found = (0..3000).find_map(|_| {
                 sleep(Duration::from_millis(20));
                 among(&ids, of)
             });
@@ -256,9 +256,9 @@ mod tests {
 
     #[test]
     fn whoever_writes_is_found_where_that_is_told() {
+        // Also in a box where root is not told everything.
         if fs::read("/proc/1/io").is_err() {
             assert_eq!(culprit(Scarce::Disk), None);
-            return;
         }
         // Beside this program: folders for what is temporary are not always on a disk.
         let here = std::env::current_exe().expect("a program");
@@ -280,7 +280,7 @@ mod tests {
     fn all_processes_are_looked_through_in_time() {
         let began = Instant::now();
         let _ = culprit(Scarce::Processors);
-        assert!(began.elapsed() < 2 * PATIENCE + 2 * BETWEEN);
+        assert!(began.elapsed() < Duration::from_secs(8));
     }
 
     #[test]

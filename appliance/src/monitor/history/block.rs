@@ -180,6 +180,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_was_not_written_here() {
+        let mut bytes = vec![VERSION, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+        bytes.extend_from_slice(&f32::NAN.to_le_bytes());
+        assert_eq!(decode(&bytes).count(), 0);
+        let of_another_version = [VERSION + 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(decode(&of_another_version).count(), 0);
+    }
+
+    #[test]
     fn a_series_stands_for_itself_for_ever() {
         let eth0 = Series::of(Metric::LinkUp, "eth0");
         assert_eq!(Hash::of(&eth0), Hash(0x1f0a_bd49_44be_f09b));

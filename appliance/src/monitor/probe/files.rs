@@ -223,7 +223,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_are_those_of_the_file(bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'a'), any::<u8>()], 0..9000)) {
+        fn lines_are_those_of_the_file(
+            lines in prop::collection::vec(
+                prop_oneof![
+                    prop::collection::vec(any::<u8>(), 0..20),
+                    (0..3 * BUFFER).prop_map(|length| vec![b'x'; length]),
+                    (BUFFER - 3..BUFFER + 3).prop_map(|length| vec![b'y'; length]),
+                ],
+                0..12,
+            ),
+        ) {
+            let bytes = lines.join(&b'\n');
             let folder = tempfile::tempdir().expect("a folder");
             fs::write(folder.path().join("file"), &bytes).expect("written");
             let mut files = Files::below(folder.path());

@@ -169,6 +169,7 @@ proptest! {
         contents in prop::collection::vec(
             prop_oneof![
                 "[ 0-9a-fx:.=-]{0,80}\n?",
+                "(cpu |some avg10=|0x)?((18446744073709551615|4294967296|1000|7|0|-1|0x0b) ){0,12}\n?",
                 "(cpu |some |full |oom_kill |MemTotal: |MemAvailable: |write_errs )?[ 0-9-]{0,60} - x x (rw|shutdown)\n",
                 any::<Vec<u8>>().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
             ],
