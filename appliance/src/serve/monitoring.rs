@@ -29,8 +29,8 @@ use crate::{
     rule::{Rule, RuleName},
 };
 
-/// A sample that is older than so many rounds is none.
-const LAPSE: u32 = 3;
+/// A sample that is older than so many rounds is none: some things are looked at every third.
+const LAPSE: u32 = 4;
 /// A round that was so many intervals ago says that nobody looks any more.
 const SILENCE: u32 = 4;
 
