@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{IncidentId, Notice, Occasion, incident::lasted};
+use super::{IncidentId, Notice, Occasion, Subject, incident::lasted};
 use crate::{
     clock::Timestamp,
     rule::{Metric, Rule, Severity, Unit},
@@ -38,9 +38,30 @@ pub struct Message {
     pub occasion: Told,
     /// The incident, if it is about one only: what threads and deduplicates.
     pub incident: Option<IncidentId>,
+    /// All that it tells, in the order in which it happened.
+    pub about: Vec<About>,
     /// Names this message for ever: the same when it is sent again.
     pub key: String,
     pub at: Timestamp,
+}
+
+/// One thing that a message tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct About {
+    pub incident: IncidentId,
+    pub subject: Subject,
+    pub occasion: Occasion,
+}
+
+impl About {
+    fn of(letter: &Letter) -> Self {
+        let incident = &letter.notice.incident;
+        Self {
+            incident: incident.id,
+            subject: incident.subject.clone(),
+            occasion: letter.notice.occasion,
+        }
+    }
 }
 
 /// What kind of message it is.
@@ -157,6 +178,7 @@ fn single(letter: &Letter, key: String, voice: &Voice) -> Message {
         severity: incident.terms.severity,
         occasion,
         incident: Some(incident.id),
+        about: vec![About::of(letter)],
         key,
         at: letter.notice.at,
     }
@@ -234,6 +256,7 @@ fn digest(letters: &[Letter], key: String, voice: &Voice, now: Timestamp) -> Mes
             _ => Told::Digest,
         },
         incident,
+        about: letters.iter().map(About::of).collect(),
         key,
         at: now,
     }

@@ -49,7 +49,7 @@ pub use dispatch::{Due, Wishes};
 pub use engine::{Engine, Notice, Occasion, Overlay, Past, View};
 pub use incident::{Incident, IncidentId, Phase, Signal, Subject};
 pub use judge::{Timing, judge};
-pub use message::{Letter, Message, Told, Voice, compose};
+pub use message::{About, Letter, Message, Told, Voice, compose};
 pub use post::{Addressee, Post};
 pub use silence::{Silence, Silences};
 pub use store::{Shelf, Store};

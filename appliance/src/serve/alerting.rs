@@ -175,6 +175,7 @@ impl Alerting {
             severity: Severity::Info,
             occasion: Told::Test,
             incident: None,
+            about: Vec::new(),
             key: format!("larder-{}-test-{}-{}", self.host, now.0, fastrand::u32(..)),
             at: now,
         }

@@ -73,6 +73,7 @@ fn message(occasion: Told, severity: Severity) -> Message {
         severity,
         occasion,
         incident: Some(IncidentId(7)),
+        about: Vec::new(),
         key: "larder-attic-12".to_owned(),
         at: Timestamp(1_800_000_000),
     }
