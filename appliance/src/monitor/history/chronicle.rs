@@ -126,7 +126,7 @@ impl<S: Shelf> Shared<S> {
         match archive.begun(clock.now()) {
             Ok(begun) => self.gatherer.lock().go_on(begun.as_ref()),
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "the last minutes of history are begun anew")
+                tracing::warn!(error = %chain(&error), "the last minutes of history are begun anew");
             }
         }
         *self.archive.lock() = Some(archive);
