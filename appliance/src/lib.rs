@@ -9,8 +9,10 @@
 //! - [`cache`]: what the site has, on its disk · [`upstream`]: talking to registries over the WAN
 //! - [`collector`], [`inspection`]: making room, and mending what has drifted apart
 //! - [`janitor`]: the process that does for the cache what can hang or grow
+//! - [`dial`]: opening connections to hosts elsewhere
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`delivery`]: how bytes leave the box · [`memory`]: the one budget for bytes in flight
+//! - [`monitor`]: what the box and the mirror measure of themselves, in the words of [`rule`]
 //! - [`config`]: what a person may set · [`telemetry`], [`metrics`]: what the box says of itself
 //! - [`tls`], [`lan`]: the box's own certificate and addresses
 //! - [`clock`], [`backoff`], [`oci`]: time, growing waits and names, known to all
@@ -19,6 +21,7 @@
 #[cfg(test)]
 extern crate self as larder;
 
+pub mod alert;
 pub mod api;
 pub mod backoff;
 pub mod cache;
@@ -28,6 +31,7 @@ pub mod command;
 pub mod config;
 pub mod console;
 pub mod delivery;
+pub mod dial;
 pub mod inspection;
 pub mod janitor;
 pub mod lan;
@@ -35,8 +39,11 @@ pub mod listen;
 pub mod memory;
 pub mod metrics;
 pub mod mirror;
+pub mod monitor;
 pub mod oci;
 pub mod registry;
+mod retry_after;
+pub mod rule;
 pub mod serve;
 pub mod source;
 pub mod telemetry;

@@ -4,21 +4,28 @@
 //! older or newer than the box it talks to, so readers ignore what they do not know.
 //! Sizes are in bytes, ages in seconds. Must not know: how any of it is found out, or sent.
 
+mod alerts;
 mod images;
 mod inspect;
 mod keep;
 mod pull;
 mod reload;
+mod samples;
 mod status;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub use alerts::{
+    AcknowledgeRequest, Alerts, AlertsChanged, Delivery, Incident, PastIncident, ReceiverState, Silence,
+    SilenceRequest, TestRequest, Tested, UnsilenceRequest,
+};
 pub use images::{ImageEntry, Images};
 pub use inspect::{InspectEvent, InspectRequest, Inspection, Inspections};
 pub use keep::{CollectEvent, CollectRequest, Collection, Collections, ImageRequest, Kept};
 pub use pull::{BlobState, PullEvent, PullRequest};
 pub use reload::Reloaded;
+pub use samples::{Course, CoursePoint, DroppedSamples, Sampled, Samples};
 pub use status::{
     Alert, CacheStatus, CircuitStatus, CollectorFailure, CollectorStatus, EndpointState, EndpointStatus,
     Mode, RateLimit, Status, Traffic, UpstreamStatus, WorkerLimit,
@@ -36,6 +43,12 @@ pub mod path {
     pub const COLLECT: &str = "/api/v1/collect";
     pub const COLLECTIONS: &str = "/api/v1/collections";
     pub const INSPECT: &str = "/api/v1/inspect";
+    pub const ALERTS: &str = "/api/v1/alerts";
+    pub const ACKNOWLEDGE: &str = "/api/v1/alerts/acknowledge";
+    pub const SILENCE: &str = "/api/v1/alerts/silence";
+    pub const UNSILENCE: &str = "/api/v1/alerts/unsilence";
+    pub const TEST_ALERTS: &str = "/api/v1/alerts/test";
+    pub const METRICS: &str = "/api/v1/metrics";
     pub const INSPECTIONS: &str = "/api/v1/inspections";
 }
 

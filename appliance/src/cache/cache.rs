@@ -24,7 +24,7 @@ use super::{
     distrusted::Distrusted,
     error::{CacheError, Kind},
     fill::Fill,
-    index::{Index, State},
+    index::{Counters, Index, State},
     layout::Layout,
     lock,
     options::Options,
@@ -249,6 +249,11 @@ impl Cache {
     /// Whether the cache stores; [`Cache::stats`] without the rest.
     pub fn state(&self) -> State {
         self.inner.index.state()
+    }
+
+    /// What the index has done and where it failed; [`Cache::stats`] without the rest.
+    pub fn counters(&self) -> Counters {
+        self.inner.index.counters()
     }
 
     /// Writes what was kept back and closes the index cleanly. Afterwards the cache finds nothing and

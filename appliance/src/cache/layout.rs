@@ -39,13 +39,15 @@ pub(super) const SET_ASIDE: &str = "index.redb.corrupt-";
 
 /// What the rest of the house keeps beside the cache: the commands' socket, the certificate, what was collected and
 /// inspected.
-const HOUSEMATES: [&str; 6] = [
+const HOUSEMATES: [&str; 8] = [
     "larder.sock",
     "tls",
     "collections.log",
     "collections.new",
     "inspection.json",
     "inspection.new",
+    "state.redb",
+    "state.redb.damaged",
 ];
 
 impl Layout {

@@ -16,6 +16,7 @@
 //! | [`pressure`], [`census`], [`eviction`], [`collection`] | how full it is, what is here, what goes first, and its going |
 //! | [`layout`], [`lock`], [`boot`], [`disk`], [`space`] | paths, one process, which boot, system calls, room |
 //! | [`ballast`], [`small_file`] | inodes for the house's own files when there are none, and such files |
+//! | [`small_database`] | the same for what belongs together |
 //!
 //! # Invariants
 //! 1. A row is written after its file is durable, and removed before its file is: what is listed is whole. A
@@ -57,6 +58,7 @@ mod options;
 mod pressure;
 mod publish;
 mod recovery;
+mod small_database;
 mod small_file;
 mod space;
 mod stats;
@@ -86,6 +88,7 @@ pub use options::Options;
 pub use pressure::{Level, Pressure};
 pub use publish::VerifiedFill;
 pub use recovery::{Adopted, Era, Examined, Stamp};
+pub use small_database::SmallDatabase;
 pub use small_file::SmallFile;
 pub use space::Space;
 pub use stats::CacheStats;

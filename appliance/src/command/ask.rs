@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Command, Failure, Line, Surroundings,
+    Command, Failure, Line, Surroundings, alerts,
     client::Server,
     configuration, images, inspect,
     keep::{self, Deed},
@@ -83,6 +83,10 @@ async fn ask(server: &Server, line: &Line, around: &mut Surroundings<'_>) -> Res
         Command::Inspect { scrub } => {
             let request = InspectRequest { scrub: *scrub };
             return inspect::run(server, request, form(line), around).await;
+        }
+        Command::Alerts { deed } => {
+            let deed = deed.as_ref().unwrap_or(&alerts::Deed::List);
+            return alerts::run(server, deed, form(line), around).await;
         }
         // The others do not ask.
         Command::Serve | Command::Check | Command::Janitor | Command::Setup { .. } => String::new(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::setup::Client;
+use super::{alerts::Deed, setup::Client};
 use crate::oci::Platform;
 
 /// A registry mirror for the LAN: each image crosses the WAN once.
@@ -87,6 +87,11 @@ pub enum Command {
         /// Also read everything, to find bytes that have changed
         #[arg(long)]
         scrub: bool,
+    },
+    /// Show what is wrong and who is told, or change it
+    Alerts {
+        #[command(subcommand)]
+        deed: Option<Deed>,
     },
     /// Print a client's configuration for this box, ready to paste
     Setup {

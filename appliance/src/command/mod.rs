@@ -4,6 +4,7 @@
 //! error; an error is printed once, with its causes; the exit code is 0 for done, 1 for failed, 2 for not
 //! understood. Must not know: how the mirror works; it reads the configuration and speaks the API.
 
+mod alerts;
 mod ask;
 mod check;
 mod client;
@@ -72,6 +73,8 @@ pub enum Failure {
     },
     #[error("collect: {0}")]
     Collection(String),
+    #[error("{failed} of {all} receivers did not take the message")]
+    Deliveries { failed: usize, all: usize },
     #[error("inspect: {0}")]
     Inspection(String),
     #[error("start the runtime")]
@@ -112,6 +115,7 @@ pub fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<Next, Failure> 
         | Command::Unpin { .. }
         | Command::Evict { .. }
         | Command::Inspect { .. }
+        | Command::Alerts { .. }
         | Command::Collect { .. } => ask::run(line, around),
         Command::Janitor => janitor::work().map_err(Failure::Janitor),
         Command::Check => check::run(&configuration(line, around)?, around),

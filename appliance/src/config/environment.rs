@@ -1,7 +1,7 @@
 //! The environment layer: `LARDER_FETCH__BUFFER_BYTES=64MiB`.
 //!
 //! A variable has no type, so a value is read as what its setting's default is: text, a number, a list.
-//! Lists of tables (`LARDER_UPSTREAM`, `LARDER_ALERT__RECEIVER`) and lists that start with `[` are TOML.
+//! Lists of tables (`LARDER_UPSTREAM`, `LARDER_ALERT__RECEIVER`, `LARDER_ALERT__RULE`) and lists that start with `[` are TOML.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const PREFIX: &str = "LARDER_";
 const COMMAND_LINE: [&str; 2] = ["LARDER_CONFIG", "LARDER_SERVER"];
 
 /// Settings that are lists of tables.
-const TABLES: [&[&str]; 2] = [&["upstream"], &["alert", "receiver"]];
+const TABLES: [&[&str]; 3] = [&["upstream"], &["alert", "receiver"], &["alert", "rule"]];
 
 /// The variable that holds the setting at `path`.
 pub(super) fn variable(path: &[&str]) -> String {

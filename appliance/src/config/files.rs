@@ -38,6 +38,16 @@ pub(super) fn secret(
 /// The path `key`, if it is set; a file must be there and readable.
 pub(super) fn readable(section: &Section<'_>, key: &'static str) -> Option<Option<PathBuf>> {
     let path = section.read::<Option<PathBuf>>(key)?;
+    there(section, key, path)
+}
+
+/// The same, where the key has no default.
+pub(super) fn readable_if_set(section: &Section<'_>, key: &'static str) -> Option<Option<PathBuf>> {
+    let path = section.optional::<Option<PathBuf>>(key)?;
+    there(section, key, path.flatten())
+}
+
+fn there(section: &Section<'_>, key: &'static str, path: Option<PathBuf>) -> Option<Option<PathBuf>> {
     if let Some(path) = &path
         && let Err(e) = std::fs::File::open(path).and_then(|file| match file.metadata()?.is_dir() {
             true => Err(std::io::ErrorKind::IsADirectory.into()),

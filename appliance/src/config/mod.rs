@@ -39,7 +39,11 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub use alert::{AlertConfig, ReceiverConfig, ReceiverKind};
+pub use alert::{
+    AlertConfig, Discord, Field, Frequency, Header, HeartbeatConfig, InvalidAddress, InvalidTemplate,
+    InvalidZone, Matrix, Mqtt, Ntfy, PagerDuty, Protection, ReceiverConfig, ReceiverKind, ServiceUrl, Slack,
+    Smtp, Syslog, Telegram, Template, Way, Webhook, Zone,
+};
 pub use amount::{InvalidRate, InvalidSize, Rate, Size};
 pub use cache::{CacheConfig, Policy};
 pub use endpoint::{Endpoint, InvalidEndpoint, Scheme};

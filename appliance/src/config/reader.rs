@@ -4,7 +4,7 @@
 //! mistake. A value that cannot be taken gives `None`, so callers read *all* settings of a section before
 //! they put them together, and the person sees all mistakes at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use figment::value::{Dict, Tag, Value};
 
@@ -38,6 +38,7 @@ pub(super) struct Section<'r> {
     path: KeyPath,
     table: Dict,
     known: RefCell<Vec<&'static str>>,
+    is_passed_over: Cell<bool>,
 }
 
 impl Reader {
@@ -69,6 +70,7 @@ impl Reader {
             path,
             table,
             known: RefCell::default(),
+            is_passed_over: Cell::new(false),
         };
         let result = read(&section);
         section.report_unknown();
@@ -117,6 +119,11 @@ impl Section<'_> {
         }
         self.known.borrow_mut().push(key);
         Some(None)
+    }
+
+    /// All keys are taken as known: what they mean depends on a setting that could not be read.
+    pub(super) fn pass_over(&self) {
+        self.is_passed_over.set(true);
     }
 
     /// The names of the tables in `key`.
@@ -235,6 +242,9 @@ impl Section<'_> {
     }
 
     fn report_unknown(&self) {
+        if self.is_passed_over.get() {
+            return;
+        }
         let known = self.known.borrow();
         for key in self.table.keys().filter(|key| !known.contains(&key.as_str())) {
             let path = self.path.key(key);

@@ -4,8 +4,11 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use figment::value::Value;
 
+use lettre::message::Mailbox;
+
 use super::{
     Endpoint, Fraction, Hours, Limit, LogLevel, Pattern, Rate, Schedule, Secret, Size, Span, Window,
+    alert::{Header, Template, Zone},
 };
 use crate::oci::UpstreamName;
 
@@ -95,6 +98,9 @@ by_text! {
     Window: "a daily window as \"daily 02:00-05:00\"";
     LogLevel: "off, error, warn, info, debug or trace, and others for parts as \"info,access=off\"";
     UpstreamName: "a registry's host name as \"ghcr.io\", with its port if it has one";
+    Mailbox: "an address as \"me@example.org\" or \"Larder <larder@example.org>\"";
+    Template: "JSON in which {{title}}, {{text}}, {{severity}}, {{occasion}}, {{incident}} and {{key}} stand for a message's";
+    Zone: "a time zone's name as \"Europe/Berlin\"";
     SocketAddr: "an address and a port as \"127.0.0.1:5000\" or \"[::]:5000\"";
 }
 
@@ -196,6 +202,21 @@ impl Setting for Secret {
             .map_err(|_| "it is not text".into())
     }
 
+    fn show(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Setting for Header {
+    fn allowed() -> String {
+        "a header as \"X-Token: abc\"".into()
+    }
+
+    fn read(value: &Value) -> Result<Self, String> {
+        parsed(value)
+    }
+
+    // Its value may be a token.
     fn show(&self) -> Option<String> {
         None
     }

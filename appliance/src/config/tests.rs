@@ -1,5 +1,7 @@
 //! The configuration as a person meets it: files, variables, mistakes.
 
+mod alert;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
@@ -60,7 +62,8 @@ fn nothing_at_all_is_a_configuration() {
 fn the_page_of_the_design_is_accepted() {
     let config = config(include_str!("example.toml"), &[]);
     assert_eq!(config.cache.pins[0].to_string(), "docker.io/library/alpine:3.20");
-    assert_eq!(config.alert.receivers[0].kind, ReceiverKind::Webhook);
+    assert!(matches!(config.alert.receivers[0].way, Way::Webhook(_)));
+    assert_eq!(config.alert.receivers[1].least, crate::rule::Severity::Critical);
     assert_eq!(
         config.fetch.max_wan_rate.map(Rate::bytes_per_second),
         Some(20 << 20)
@@ -264,7 +267,9 @@ fn what_is_shown_reads_back_and_names_its_origin() {
     let text = include_str!("example.toml");
     let first = load_text(text, &[("LARDER_CACHE__POLICY", "lru")]).expect("a configuration");
     let shown = first.effective();
-    let with_url = shown.replace("# url = (hidden)", "url = \"http://alerts.example/hook\"");
+    let with_url = shown
+        .replacen("# url = (hidden)", "url = \"http://alerts.example/hook\"", 1)
+        .replacen("# url = (hidden)", "url = \"smtps://mail.example\"", 1);
     let again = load_text(&with_url, &[]).expect("what was shown is a configuration");
     assert_eq!(again.config, first.config);
     for line in [

@@ -8,7 +8,7 @@ use crate::{
     memory::{Pool, PoolUsage},
     metrics::{
         CacheReading, EndpointReading, Exposition, LedgerReading, Metrics, Readings, Storing, UpkeepReading,
-        WanReading,
+        WanReading, WatchReading,
     },
     oci::{Algorithm, Digest},
 };
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn console() -> Console {
     let facts = Arc::new(Box7("docker.io".parse().expect("a name")));
     let exposition = Arc::new(Exposition::new(Arc::new(Metrics::default()), Arc::new(Quiet)));
-    Console::new(facts.clone(), facts, exposition)
+    Console::new(facts.clone(), facts.clone(), facts, exposition)
 }
 
 #[derive(Debug)]
@@ -68,6 +68,10 @@ impl Readings for Quiet {
         UpkeepReading::default()
     }
 
+    fn watch(&self) -> WatchReading {
+        WatchReading::default()
+    }
+
     fn log_lines_dropped(&self) -> u64 {
         0
     }
@@ -112,6 +116,48 @@ impl Facts for Box7 {
 
     fn serves(&self, upstream: &UpstreamName) -> bool {
         upstream.is_docker_hub()
+    }
+}
+
+impl Watch for Box7 {
+    fn alerts(&self) -> Alerts {
+        Alerts {
+            lost: 7,
+            ..Alerts::default()
+        }
+    }
+
+    fn samples(&self) -> Samples {
+        Samples::default()
+    }
+
+    fn course(&self, series: Series, seconds: u64) -> BoxFuture<'_, Result<Course, String>> {
+        let course = Course {
+            metric: series.metric.name().to_owned(),
+            of: series.of.as_str().to_owned(),
+            step_seconds: seconds,
+            points: Vec::new(),
+        };
+        async { Ok(course) }.boxed()
+    }
+
+    fn acknowledge(&self, request: AcknowledgeRequest) -> Result<AlertsChanged, String> {
+        Err(format!("there is no incident {}", request.id))
+    }
+
+    fn silence(&self, request: SilenceRequest) -> Result<AlertsChanged, String> {
+        Ok(AlertsChanged {
+            outcome: format!("{} of {} for {}", request.rule, request.of, request.seconds),
+            id: Some(3),
+        })
+    }
+
+    fn unsilence(&self, _: UnsilenceRequest) -> Result<AlertsChanged, String> {
+        Ok(AlertsChanged::default())
+    }
+
+    fn test(&self, _: TestRequest) -> BoxFuture<'_, Result<Tested, String>> {
+        async { Ok(Tested::default()) }.boxed()
     }
 }
 

@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod lines;
 mod room;
+mod watch;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -20,8 +21,13 @@ use http_body_util::combinators::UnsyncBoxBody;
 pub use room::Console;
 
 use crate::{
-    api::{CollectEvent, Collections, Images, InspectEvent, Inspections, Kept, PullEvent, Reloaded, Status},
+    api::{
+        AcknowledgeRequest, Alerts, AlertsChanged, CollectEvent, Collections, Course, Images, InspectEvent,
+        Inspections, Kept, PullEvent, Reloaded, Samples, SilenceRequest, Status, TestRequest, Tested,
+        UnsilenceRequest,
+    },
     oci::{Image, Platform, UpstreamName},
+    rule::Series,
 };
 
 /// What an answer carries.
@@ -66,6 +72,34 @@ pub trait Operations: Send + Sync + 'static {
 
     /// Reads the configuration again. On failure, why, in words; nothing has changed then.
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>>;
+}
+
+/// What the box watches, and whom it tells. A failure says why in words.
+pub trait Watch: Send + Sync + 'static {
+    fn alerts(&self) -> Alerts;
+
+    fn samples(&self) -> Samples;
+
+    /// A series over the last so many seconds.
+    fn course(&self, series: Series, seconds: u64) -> BoxFuture<'_, Result<Course, String>>;
+
+    fn acknowledge(&self, request: AcknowledgeRequest) -> Result<AlertsChanged, String>;
+
+    fn silence(&self, request: SilenceRequest) -> Result<AlertsChanged, String>;
+
+    fn unsilence(&self, request: UnsilenceRequest) -> Result<AlertsChanged, String>;
+
+    /// Sends test messages. Ends by the receivers' deadlines.
+    fn test(&self, request: TestRequest) -> BoxFuture<'_, Result<Tested, String>>;
+}
+
+/// What is to be changed of alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AlertChange {
+    Acknowledge,
+    Silence,
+    Unsilence,
+    Test,
 }
 
 /// What to do with an image that is kept.
@@ -122,6 +156,9 @@ enum Route {
     Collections,
     Inspect,
     Inspections,
+    Alerts,
+    ChangeAlerts(AlertChange),
+    Samples,
 }
 
 impl Route {
@@ -142,6 +179,12 @@ impl Route {
             path::COLLECTIONS => Some(Self::Collections),
             path::INSPECT => Some(Self::Inspect),
             path::INSPECTIONS => Some(Self::Inspections),
+            path::ALERTS => Some(Self::Alerts),
+            path::ACKNOWLEDGE => Some(Self::ChangeAlerts(AlertChange::Acknowledge)),
+            path::SILENCE => Some(Self::ChangeAlerts(AlertChange::Silence)),
+            path::UNSILENCE => Some(Self::ChangeAlerts(AlertChange::Unsilence)),
+            path::TEST_ALERTS => Some(Self::ChangeAlerts(AlertChange::Test)),
+            path::METRICS => Some(Self::Samples),
             _ => None,
         }
     }
@@ -162,7 +205,7 @@ impl Route {
     const fn is_change(self) -> bool {
         matches!(
             self,
-            Self::Pull | Self::Reload | Self::Keep(_) | Self::Collect | Self::Inspect
+            Self::Pull | Self::Reload | Self::Keep(_) | Self::Collect | Self::Inspect | Self::ChangeAlerts(_)
         )
     }
 

@@ -5,7 +5,7 @@ use http_body_util::{BodyExt as _, Empty};
 
 use super::{
     AnswerBody, Arc, Asker, Body, BoxError, Change, Depth, Effect, Facts, Method, Operations, Readiness,
-    Request, Response, Route, StatusCode,
+    Request, Response, Route, StatusCode, Watch,
     answer::{json, refusal, text, whole},
     body::{self, Refused},
     lines::lines,
@@ -20,14 +20,21 @@ use crate::{
 pub struct Console {
     facts: Arc<dyn Facts>,
     operations: Arc<dyn Operations>,
+    pub(super) watch: Arc<dyn Watch>,
     exposition: Arc<Exposition>,
 }
 
 impl Console {
-    pub fn new(facts: Arc<dyn Facts>, operations: Arc<dyn Operations>, exposition: Arc<Exposition>) -> Self {
+    pub fn new(
+        facts: Arc<dyn Facts>,
+        operations: Arc<dyn Operations>,
+        watch: Arc<dyn Watch>,
+        exposition: Arc<Exposition>,
+    ) -> Self {
         Self {
             facts,
             operations,
+            watch,
             exposition,
         }
     }
@@ -88,6 +95,12 @@ impl Console {
                 .await
                 .unwrap_or_else(|refused| *refused),
             Route::Inspections => json(&self.facts.inspections()),
+            Route::Alerts => json(&self.watch.alerts()),
+            Route::ChangeAlerts(change) => self
+                .change_alerts(&head.headers, body, change)
+                .await
+                .unwrap_or_else(|refused| *refused),
+            Route::Samples => self.samples(&head.uri).await.unwrap_or_else(|refused| *refused),
             Route::Reload => match self.operations.reload().await {
                 Ok(reloaded) => json(&reloaded),
                 Err(why) => refusal(StatusCode::UNPROCESSABLE_ENTITY, &why),

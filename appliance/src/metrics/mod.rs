@@ -24,7 +24,7 @@ pub use histogram::Histogram;
 pub use labels::{FillFailure, Kind, Outcome, StatusClass};
 pub use readings::{
     CacheReading, Circuit, EndpointReading, FilesystemReading, InspectionReading, LedgerReading, Readings,
-    Storing, UpkeepReading, WanReading, WorkerReading,
+    ReceiverReading, Storing, UpkeepReading, WanReading, WatchReading, WorkerReading,
 };
 
 /// The media type of [`Exposition::render`].
@@ -39,6 +39,8 @@ pub struct Metrics {
     outcomes: ByKind<[AtomicU64; Outcome::ALL.len()]>,
     first_byte: ByKind<Histogram>,
     bytes_served: AtomicU64,
+    answering: Arc<AtomicU64>,
+    failures: AtomicU64,
     fills_in_flight: Arc<AtomicU64>,
     fills_started: AtomicU64,
     fills_completed: AtomicU64,
@@ -63,11 +65,20 @@ impl Metrics {
         self.outcomes[kind.place()][outcome.place()].fetch_add(1, Relaxed);
     }
 
+    /// Something that was asked for could not be had, through the fault of this box or of an upstream.
+    pub fn failed(&self) {
+        self.failures.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a request as being answered until the guard is dropped.
+    pub fn answering(&self) -> Underway {
+        Underway::begin(&self.answering)
+    }
+
     /// Counts a fill as begun, and as in flight until the guard is dropped.
-    pub fn filling(&self) -> Filling {
+    pub fn filling(&self) -> Underway {
         self.fills_started.fetch_add(1, Relaxed);
-        self.fills_in_flight.fetch_add(1, Relaxed);
-        Filling(self.fills_in_flight.clone())
+        Underway::begin(&self.fills_in_flight)
     }
 
     /// A fill's content was verified and kept.
@@ -101,6 +112,8 @@ impl Metrics {
             misses: outcome(Outcome::Miss) + outcome(Outcome::Fill) + outcome(Outcome::Pass),
             bytes_served: self.bytes_served.load(Relaxed),
             fills_in_flight: self.fills_in_flight.load(Relaxed),
+            answering: self.answering.load(Relaxed),
+            failures: self.failures.load(Relaxed),
         }
     }
 }
@@ -115,13 +128,24 @@ pub struct Totals {
     pub misses: u64,
     pub bytes_served: u64,
     pub fills_in_flight: u64,
+    /// Requests that are being answered.
+    pub answering: u64,
+    /// Requests that could not be answered as they should.
+    pub failures: u64,
 }
 
-/// A fill in flight.
+/// A fill in flight, or a request that is being answered.
 #[derive(Debug)]
-pub struct Filling(Arc<AtomicU64>);
+pub struct Underway(Arc<AtomicU64>);
 
-impl Drop for Filling {
+impl Underway {
+    fn begin(count: &Arc<AtomicU64>) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Underway {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -137,7 +161,8 @@ impl Exposition {
         registry.register_collector(Box::new(families::Counted(metrics)));
         registry.register_collector(Box::new(families::Upstreams(readings.clone())));
         registry.register_collector(Box::new(families::Read(readings.clone())));
-        registry.register_collector(Box::new(families::Upkeep(readings)));
+        registry.register_collector(Box::new(families::Upkeep(readings.clone())));
+        registry.register_collector(Box::new(families::Watch(readings)));
         registry.register_collector(Box::new(families::Process));
         Self(registry)
     }

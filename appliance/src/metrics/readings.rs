@@ -23,6 +23,8 @@ pub trait Readings: fmt::Debug + Send + Sync + 'static {
 
     fn upkeep(&self) -> UpkeepReading;
 
+    fn watch(&self) -> WatchReading;
+
     /// Log lines that were dropped since the start.
     fn log_lines_dropped(&self) -> u64;
 }
@@ -161,4 +163,27 @@ pub struct InspectionReading {
     pub bytes: u64,
     /// What was found, by its word.
     pub findings: [(&'static str, u64); 9],
+}
+
+/// What the box watches, and whom it tells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WatchReading {
+    /// Metric, thing and value.
+    pub samples: Vec<(&'static str, String, f64)>,
+    /// Metric, reason and count since the start.
+    pub dropped: Vec<(&'static str, &'static str, u64)>,
+    /// Severity, phase and count.
+    pub alerts: Vec<(&'static str, &'static str, u64)>,
+    pub receivers: Vec<ReceiverReading>,
+    pub lost: u64,
+}
+
+/// How it goes with one who is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceiverReading {
+    pub name: String,
+    /// Messages that it has had, over the life of the box.
+    pub delivered: u64,
+    /// How long nothing has reached it.
+    pub failing: Duration,
 }

@@ -102,6 +102,10 @@ impl Readings for Still {
         }
     }
 
+    fn watch(&self) -> WatchReading {
+        WatchReading::default()
+    }
+
     fn log_lines_dropped(&self) -> u64 {
         3
     }

@@ -23,7 +23,7 @@ use crate::{
     delivery::{Body, Line},
     memory::Buffer,
     metrics::{Kind, Outcome},
-    mirror::Mirror,
+    mirror::{Mirror, Reason},
     oci::Repository,
     source::SourceName,
 };
@@ -49,6 +49,12 @@ impl Story {
             source: None,
             reason: None,
         }
+    }
+
+    /// Whether what was asked for could not be had, through the fault of this box or of an upstream.
+    pub fn has_failed(&self) -> bool {
+        let are_answers = [Reason::NotFound.word(), Reason::Denied.word()];
+        self.reason.is_some_and(|reason| !are_answers.contains(&reason))
     }
 }
 
@@ -195,4 +201,22 @@ fn not_modified(headers: &HeaderMap, etag: &str) -> bool {
 
 fn status(response: &mut Response<Body>, status: StatusCode) {
     *response.status_mut() = status;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_or_not_allowed_is_an_answer_and_no_failure() {
+        let has_failed = |reason| {
+            let story = Story {
+                reason,
+                ..Story::of(Kind::Manifest)
+            };
+            story.has_failed()
+        };
+        assert!(!has_failed(None) && !has_failed(Some("not-found")) && !has_failed(Some("denied")));
+        assert!(has_failed(Some("upstream-unavailable")) && has_failed(Some("busy")));
+    }
 }

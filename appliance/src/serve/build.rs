@@ -33,12 +33,15 @@ fn fixed<T>(limit: Limit<T>) -> Option<T> {
     }
 }
 
+pub(super) fn proxy() -> Result<ProxySettings, ServeError> {
+    ProxySettings::from_env(|name| std::env::var(name).ok()).map_err(ServeError::Proxy)
+}
+
 pub(super) fn client(config: &Config, clock: &Clock, budget: &Budget) -> Result<Client, ServeError> {
-    let proxy = ProxySettings::from_env(|name| std::env::var(name).ok()).map_err(ServeError::Proxy)?;
     let options = Options {
         connect_timeout: config.fetch.connect_timeout,
         progress_timeout: config.fetch.progress_timeout,
-        proxy,
+        proxy: proxy()?,
         room: budget.small().clone(),
         ..Options::default()
     };

@@ -46,6 +46,8 @@ pub(super) fn merge(running: &Config, read: Config) -> (Config, Reloaded) {
         &mut fetch.progress_timeout,
         late,
     );
+    let (old, monitor) = (&running.monitor, &mut new.monitor);
+    hold("monitor.interval", &old.interval, &mut monitor.interval, late);
     hold("log.format", &running.log.format, &mut new.log.format, late);
 
     let done = &mut told.applied;
@@ -65,6 +67,7 @@ pub(super) fn merge(running: &Config, read: Config) -> (Config, Reloaded) {
         &fetch.first_byte_timeout,
         done,
     );
+    note("alert", &running.alert, &new.alert, done);
     note("log.level", &running.log.level, &new.log.level, done);
     upstreams(&running.upstreams, &new.upstreams, done);
     (new, told)

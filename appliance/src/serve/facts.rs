@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::{collecting::told, endpoints::Opened, inspecting, status::status, upstreams::Made};
 use crate::{
+    alert::Book,
     api::{Collections, ImageEntry, Images, Inspections, Status},
     clock::Clock,
     collector::Collector,
@@ -26,6 +27,7 @@ use crate::{
     janitor::Supervisor,
     metrics::Metrics,
     mirror::{Completeness, Kept, Mirror},
+    monitor::SharedBoard,
     oci::{Image, Reference, UpstreamName},
     source::chain,
     telemetry::Log,
@@ -51,6 +53,8 @@ pub(super) struct Facts {
     pub(super) clock: Clock,
     pub(super) client: Client,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) book: Book,
+    pub(super) board: SharedBoard,
     pub(super) log: Log,
     pub(super) started: Instant,
     pub(super) stopping: AtomicBool,

@@ -38,6 +38,7 @@ impl App for House {
             status: StatusCode::OK,
             story: None,
             metrics: self.metrics.clone(),
+            _underway: self.metrics.answering(),
         };
         let mut response = self.route(request, peer, &line).await;
         let record = Record {

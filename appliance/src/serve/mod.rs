@@ -1,18 +1,22 @@
 //! `larder serve`: builds the house from the configuration, opens the door, and closes it in order.
 //!
 //! The only room that knows all others: `build` makes each from its part of the configuration, `service` puts
-//! them together, `house` is what answers; `facts` (with `status` and `readings`) and `hands` are what the
+//! them together, `house` is what answers; `facts` (with `status`, `readings`, `figures`, `line`) and `hands` are what the
 //! console asks and does; `reload` changes what can change. Promises: a second signal ends the process at once.
 
+mod alerting;
 mod build;
 mod changes;
 mod collecting;
 mod endpoints;
 mod facts;
+mod figures;
 mod hands;
 mod house;
 mod inspecting;
 mod limits;
+mod line;
+mod monitoring;
 mod obtaining;
 mod pages;
 mod readings;
@@ -21,6 +25,7 @@ mod reload;
 mod service;
 mod status;
 mod upstreams;
+mod watch;
 mod welcome;
 
 use std::{io, path::PathBuf};
@@ -55,6 +60,8 @@ pub enum ServeError {
     Listen(#[source] ListenError),
     #[error("prepare the certificate")]
     Certificate(#[source] crate::tls::TlsError),
+    #[error("start watching the box")]
+    Monitor(#[source] io::Error),
     #[error("wait for signals")]
     Signals(#[source] io::Error),
 }

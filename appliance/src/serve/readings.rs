@@ -1,15 +1,18 @@
 //! The state of the box, for a scraper.
 
+use std::collections::BTreeMap;
+
 use tokio::time::Instant;
 
 use super::facts::Facts;
 use crate::{
+    alert::Reached,
     cache::State,
     inspection::{Outcomes, What},
     memory::PoolUsage,
     metrics::{
         CacheReading, Circuit, EndpointReading, FilesystemReading, InspectionReading, LedgerReading,
-        Readings, Storing, UpkeepReading, WanReading, WorkerReading,
+        Readings, ReceiverReading, Storing, UpkeepReading, WanReading, WatchReading, WorkerReading,
     },
 };
 
@@ -119,6 +122,48 @@ impl Readings for Facts {
                 .map(|(what, outcomes)| inspected(what, &outcomes))
                 .collect(),
         }
+    }
+
+    fn watch(&self) -> WatchReading {
+        let now = self.clock.now();
+        let board = self.board.lock();
+        let sampled = board.now().filter_map(|one| {
+            let value = f64::from(one.last?.value);
+            Some((one.series.metric.name(), one.series.of.as_str().to_owned(), value))
+        });
+        let samples = sampled.collect();
+        let dropped = board.dropped();
+        let dropped = dropped
+            .map(|(metric, why, count)| (metric.name(), why.word(), count))
+            .collect();
+        drop(board);
+        self.book.look(now, |views, _, head| {
+            let mut alerts: BTreeMap<_, u64> = BTreeMap::new();
+            for view in &views {
+                let incident = view.incident;
+                let key = (incident.terms.severity.word(), incident.phase.word());
+                *alerts.entry(key).or_default() += 1;
+            }
+            let receiver = |(name, reached): (&String, &Reached)| ReceiverReading {
+                name: name.clone(),
+                delivered: reached.delivered,
+                failing: reached
+                    .failing
+                    .as_ref()
+                    .and_then(|failing| failing.since.age(now))
+                    .unwrap_or_default(),
+            };
+            WatchReading {
+                samples,
+                dropped,
+                alerts: alerts
+                    .into_iter()
+                    .map(|((severity, phase), count)| (severity, phase, count))
+                    .collect(),
+                receivers: head.reached.iter().map(receiver).collect(),
+                lost: head.lost,
+            }
+        })
     }
 
     fn log_lines_dropped(&self) -> u64 {

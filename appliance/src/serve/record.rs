@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 
 use crate::{
     listen::{Ending, Peer, Sent},
-    metrics::{Kind, Metrics},
+    metrics::{Kind, Metrics, Underway},
     registry::Story,
     source::SourceName,
     telemetry::Access,
@@ -27,6 +27,8 @@ pub(super) struct Record {
     pub(super) status: StatusCode,
     pub(super) story: Option<Story>,
     pub(super) metrics: Arc<Metrics>,
+    /// Until the body is done, or nobody wants it any more.
+    pub(super) _underway: Underway,
 }
 
 impl Record {
@@ -37,6 +39,10 @@ impl Record {
         self.metrics.request(kind, self.status, sent.bytes, self.ttfb);
         if let Some(outcome) = outcome {
             self.metrics.outcome(kind, outcome);
+        }
+        let has_failed = self.story.as_ref().is_some_and(Story::has_failed);
+        if has_failed || matches!(sent.ending, Ending::Failed(_)) {
+            self.metrics.failed();
         }
         if let Ending::Failed(error) = &sent.ending {
             tracing::warn!(path = self.uri.path(), bytes = sent.bytes, %error, "answer not completed, connection reset");

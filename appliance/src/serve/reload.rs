@@ -7,7 +7,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::{ServeError, changes, endpoints::Opened, facts::Site, upstreams};
+use super::{
+    ServeError, alerting::Alerting, changes, endpoints::Opened, facts::Site, monitoring::Pulse, upstreams,
+};
 use crate::{
     api::Reloaded,
     config::{self, ConfigError, Inputs},
@@ -35,6 +37,8 @@ pub(super) struct Reloader {
     pub(super) opened: Opened,
     pub(super) pace: Pace,
     pub(super) log: Log,
+    pub(super) alerting: Arc<Alerting>,
+    pub(super) pulse: Pulse,
     pub(super) turn: Mutex<()>,
 }
 
@@ -63,6 +67,7 @@ impl Reloader {
         let rules = upstreams::rules(&config, &made, &self.client, &self.opened, &self.pace);
         self.mirror.change(rules);
         self.log.set_level(&config.log.level);
+        self.alerting.apply(&config.alert, &self.pulse);
         self.site.store(Arc::new(Site { config, made }));
         Ok(told)
     }

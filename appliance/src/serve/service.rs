@@ -14,15 +14,21 @@ use parking_lot::Mutex;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
-    ServeError, build,
+    ServeError, alerting,
+    alerting::Alerting,
+    build,
     collecting::Collecting,
     endpoints::Opened,
     facts::{Facts, Site},
+    figures::Figured,
     hands::Hands,
     house::House,
     inspecting::Inspecting,
+    monitoring::{self, Monitoring, Pulse},
     reload::Reloader,
-    upstreams, welcome,
+    upstreams,
+    watch::Watch,
+    welcome,
 };
 use crate::{
     cache::Cache,
@@ -33,6 +39,7 @@ use crate::{
     memory::Budget,
     metrics::{Exposition, Metrics},
     mirror::{Mirror, Pace},
+    monitor::SharedBoard,
     registry::Registry,
     source::chain,
     telemetry::Log,
@@ -55,6 +62,8 @@ pub(super) struct Service {
     serving: JoinHandle<()>,
     collecting: Collecting,
     inspecting: Inspecting,
+    monitoring: Monitoring,
+    alerting: Arc<Alerting>,
     upkeep: JoinHandle<()>,
 }
 
@@ -89,6 +98,15 @@ impl Service {
             &clock,
             &site,
         );
+        let database = cache.small_database(site.load().config.data_dir.join("state.redb"));
+        let opening = database.clone();
+        let opened_book = tokio::task::spawn_blocking(move || alerting::open(opening)).await;
+        let (book, shelf) = opened_book.map_err(|error| ServeError::Monitor(error.into()))?;
+        let proxy = build::proxy()?;
+        let alerting = Alerting::start(&book, shelf, &clock, proxy).map_err(ServeError::Monitor)?;
+        let alerting = Arc::new(alerting);
+        let pulse = Pulse::new(site.load().config.monitor.interval, &clock);
+        let board = SharedBoard::default();
         let reloader = Arc::new(Reloader {
             inputs,
             site: site.clone(),
@@ -97,6 +115,8 @@ impl Service {
             opened: opened.clone(),
             pace,
             log: log.clone(),
+            alerting: alerting.clone(),
+            pulse: pulse.clone(),
             turn: Mutex::default(),
         });
         let facts = Arc::new(Facts {
@@ -106,9 +126,11 @@ impl Service {
             collector: collecting.collector.clone(),
             janitor: collecting.janitor.clone(),
             inspector: inspecting.inspector.clone(),
-            clock,
+            clock: clock.clone(),
             client,
             metrics: metrics.clone(),
+            book: book.clone(),
+            board: board.clone(),
             log,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
@@ -118,10 +140,30 @@ impl Service {
             reloader: reloader.clone(),
             facts: facts.clone(),
         });
+        let monitoring = Monitoring::start(monitoring::Means {
+            site: &facts.site,
+            database,
+            disk: cache.stats().space.map_or(0, |space| space.bytes),
+            pulse: &pulse,
+            clock: &clock,
+            board: &board,
+            book: &book,
+            figured: Figured::new(facts.clone()),
+        })
+        .map_err(ServeError::Monitor)?;
+        alerting.apply(&facts.site.load().config.alert, &pulse);
+        let watch = Arc::new(Watch {
+            site: facts.site.clone(),
+            book,
+            board,
+            history: monitoring.history.clone(),
+            alerting: alerting.clone(),
+            clock,
+        });
         let exposition = Arc::new(Exposition::new(metrics.clone(), facts.clone()));
         let house = House {
             registry: Registry::new(mirror.clone()),
-            console: Console::new(facts.clone(), hands, exposition),
+            console: Console::new(facts.clone(), hands, watch, exposition),
             metrics,
         };
         let (shutdown, serving) = listeners.serve(house, GRACE);
@@ -133,6 +175,8 @@ impl Service {
             serving: tokio::spawn(serving),
             collecting,
             inspecting,
+            monitoring,
+            alerting,
             // Each by its own: a recovery can take hours, and neither touches what the other is at.
             upkeep: tokio::spawn(async move { mirror.resume_fills().await }),
             cache,
@@ -179,6 +223,11 @@ impl Service {
         self.upkeep.abort();
         self.inspecting.stop();
         self.collecting.stop().await;
+        self.alerting.end().await;
+        let watching = tokio::task::spawn_blocking(move || self.monitoring.end());
+        if tokio::time::timeout(STORING, watching).await.is_err() {
+            tracing::warn!("the disk is too slow: the last minutes of history are lost");
+        }
         self.cache.close().await;
     }
 }

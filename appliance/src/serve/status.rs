@@ -4,9 +4,10 @@ use tokio::time::Instant;
 
 use super::{facts::Facts, inspecting};
 use crate::{
+    alert::View,
     api::{
-        CacheStatus, CircuitStatus, CollectorFailure, CollectorStatus, EndpointState, EndpointStatus, Mode,
-        RateLimit, Status, Traffic, UpstreamStatus, WorkerLimit,
+        Alert, CacheStatus, CircuitStatus, CollectorFailure, CollectorStatus, EndpointState, EndpointStatus,
+        Mode, RateLimit, Status, Traffic, UpstreamStatus, WorkerLimit,
     },
     cache::{CacheStats, State},
     collector::Ending,
@@ -67,8 +68,33 @@ pub(super) fn status(facts: &Facts) -> Status {
         },
         upstreams,
         collector: Some(collector(facts)),
-        alerts: Vec::new(),
+        alerts: alerts(facts),
     }
+}
+
+/// What is told, and not what is held back or not bad for long enough.
+fn alerts(facts: &Facts) -> Vec<Alert> {
+    let now = facts.clock.now();
+    let site = facts.site.load();
+    let rules = &site.config.alert.rules;
+    facts.book.look(now, |views, _, _| {
+        let told = views.iter().filter(|view| view.incident.told.is_some());
+        let alert = |view: &View<'_>| {
+            let incident = view.incident;
+            let rule = rules.iter().find(|rule| rule.name == incident.subject.rule);
+            let what = rule.map_or_else(|| incident.subject.to_string(), |rule| rule.what.clone());
+            let began = incident.fired().unwrap_or(incident.seen);
+            Alert {
+                id: incident.id.0.to_string(),
+                summary: match incident.subject.of.as_str() {
+                    "" => what,
+                    of => format!("{of}: {what}"),
+                },
+                open_seconds: began.age(now).unwrap_or_default().as_secs(),
+            }
+        };
+        told.map(alert).collect()
+    })
 }
 
 fn collector(facts: &Facts) -> CollectorStatus {

@@ -12,6 +12,8 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixStream},
 };
 
+mod figures;
+
 use super::service::Service;
 use crate::{
     api::{Images, Mode, PullEvent, Reloaded, Status, path},

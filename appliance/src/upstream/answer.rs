@@ -13,9 +13,9 @@ use tokio::time::timeout;
 
 use super::{
     failure::{Failure, Kind},
-    retry_after::retry_after,
     transport::kind_of,
 };
+use crate::retry_after::retry_after;
 use crate::{clock::Timestamp, memory::Pool};
 
 /// How much of a refusal is read for its message, and how long it is waited for. Reading it also frees the

@@ -13,21 +13,22 @@ use std::{
 
 use http::HeaderValue;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::time::Instant;
 
 use super::{
     auth::Auth,
-    connect::{Connector, Wiring},
     endpoint::Endpoint,
     error::UpstreamError,
-    eyeballs::Families,
     operation::Counts,
     record::Record,
-    resolve::{Resolve, SystemNames},
     settings::{Options, Settings},
-    tls,
     transport::Transport,
 };
-use crate::{clock::Clock, source::SourceName};
+use crate::{
+    clock::Clock,
+    dial::{Connector, Families, Resolve, Seen, SystemNames, Ways, Wiring, tls},
+    source::SourceName,
+};
 
 /// The one client of a process. Clones are the same client.
 #[derive(Clone)]
@@ -43,6 +44,7 @@ struct Inner {
     tls: Arc<ClientConfig>,
     resolver: Arc<dyn Resolve>,
     families: Arc<Families>,
+    seen: Arc<Seen>,
     received: Arc<AtomicU64>,
     opened: Arc<AtomicU64>,
     requests: Arc<Counts>,
@@ -79,10 +81,11 @@ impl Client {
             options,
             user_agent,
             clock,
-            tls: tls::client(roots.clone())?,
+            tls: tls::client(roots.clone(), tls::HTTP).map_err(UpstreamError::Tls)?,
             roots,
             resolver,
             families: Arc::default(),
+            seen: Arc::default(),
             received: Arc::default(),
             opened: Arc::default(),
             requests: Arc::default(),
@@ -121,6 +124,11 @@ impl Client {
         }
     }
 
+    /// What connecting has shown of names and address families.
+    pub fn ways(&self) -> Ways {
+        self.0.seen.read(Instant::now())
+    }
+
     fn transport(&self, settings: &Settings) -> Result<Transport, UpstreamError> {
         let inner = &self.0;
         let tls = match &settings.ca_pem {
@@ -130,13 +138,14 @@ impl Client {
                     upstream: settings.name.clone(),
                     source,
                 })?;
-                tls::client(roots)?
+                tls::client(roots, tls::HTTP).map_err(UpstreamError::Tls)?
             }
             None => inner.tls.clone(),
         };
         let connector = Connector::new(Wiring {
             resolver: inner.resolver.clone(),
             families: inner.families.clone(),
+            seen: inner.seen.clone(),
             proxy: inner.options.proxy.clone(),
             addresses: settings.addresses,
             tls,

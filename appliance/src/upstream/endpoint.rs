@@ -13,7 +13,6 @@ use super::{
     auth::Auth,
     blob,
     errand::Errand,
-    eyeballs::{Families, Family, FamilyHealth},
     failure::Failure,
     health::Failing,
     ledger::Ledger,
@@ -25,6 +24,7 @@ use super::{
     tags,
     transport::Transport,
 };
+use crate::dial::{Families, Family, FamilyHealth};
 use crate::{
     memory::Pool,
     oci::{Digest, Manifest, Reference, RepositoryPath, Tag, UpstreamName},

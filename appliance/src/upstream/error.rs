@@ -4,7 +4,7 @@
 //!
 //! [`SourceError`]: crate::source::SourceError
 
-use crate::oci::UpstreamName;
+use crate::{dial::InvalidCa, oci::UpstreamName};
 
 /// An upstream, or the client they share, that cannot be set up as configured.
 #[derive(Debug, thiserror::Error)]
@@ -21,15 +21,4 @@ pub enum UpstreamError {
     NoEndpoint { upstream: UpstreamName },
     #[error("`{text}` cannot stand in a User-Agent header")]
     UserAgent { text: String },
-}
-
-/// What is wrong with a file of certificates.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidCa {
-    #[error("there is no certificate in it: it must hold PEM blocks that begin with `BEGIN CERTIFICATE`")]
-    Empty,
-    #[error("a PEM block is damaged")]
-    Pem(#[source] rustls::pki_types::pem::Error),
-    #[error("a certificate is not usable as a root")]
-    Root(#[source] rustls::Error),
 }

@@ -6,7 +6,10 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use super::{health::Outcome, operation::Operation};
-use crate::source::{Fault, SourceError, SourceName};
+use crate::{
+    dial::{ConnectError, ResolveError, is_ours},
+    source::{Fault, SourceError, SourceName},
+};
 
 /// A failure: its kind, and why.
 #[derive(Clone, Debug)]
@@ -106,14 +109,6 @@ impl fmt::Display for Reason {
 
 impl Error for Reason {}
 
-/// Whether an error of the kernel means that this process or this box is out of file descriptors or memory.
-pub(super) fn is_ours(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
 /// The kind of an I/O error on a connection.
 pub(super) fn kind_of_io(error: &io::Error) -> Kind {
     if is_ours(error) {
@@ -122,5 +117,22 @@ pub(super) fn kind_of_io(error: &io::Error) -> Kind {
         Kind::Silent
     } else {
         Kind::Unreachable
+    }
+}
+
+/// The kind of a connection that did not come about.
+pub(super) fn kind_of_connect(error: &ConnectError) -> Kind {
+    match error {
+        ConnectError::Url => Kind::Untrustworthy,
+        ConnectError::Forbidden { .. } => Kind::Forbidden,
+        ConnectError::Resolve { source, .. } if source.is_silence() => Kind::Silent,
+        ConnectError::Resolve {
+            source: ResolveError::Configuration { source, .. },
+            ..
+        } if is_ours(source) => Kind::Ours,
+        ConnectError::Resolve { .. } => Kind::Unreachable,
+        ConnectError::Connect { source, .. } | ConnectError::Tls { source, .. } => kind_of_io(source),
+        ConnectError::Tunnel { source, .. } => source.io().map_or(Kind::Unreachable, kind_of_io),
+        ConnectError::Silent { .. } => Kind::Silent,
     }
 }

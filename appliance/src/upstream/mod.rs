@@ -8,54 +8,42 @@
 //! - what can be asked: `manifest`, `blob` with its `body`, `tags` and `referrers` with their `pages`
 //! - `errand`: what they ask with · `request`: one request to its end, through `auth` (challenges, tokens) and `redirect`s, read by `answer`
 //! - `transport`: one exchange over HTTP
-//! - `connect`: one connection, over `proxy` and `tunnel`, `resolve`, `address`, `eyeballs`, `tls`, `stream`
+//! - one connection: [`crate::dial`]
 //! - `record`: the book of an endpoint: `health` (the breaker), `ledger`, `operation` (kinds, counters)
-//! - small things: `failure`, `origin`, `retry_after`
+//! - small things: `failure`
 //!
 //! Promises: every call ends by its deadline and every stream by its progress deadline; memory in flight is
 //! bounded per connection; credentials reach nobody but the registry they are for. Must not know: the cache,
 //! nor who asks.
 
-mod address;
 mod answer;
 mod auth;
 mod blob;
 mod body;
 mod client;
-mod connect;
 mod endpoint;
 mod errand;
 mod error;
-mod eyeballs;
 mod failure;
 mod health;
 mod ledger;
 mod manifest;
 mod operation;
-mod origin;
 mod pages;
-mod proxy;
 mod record;
 mod redirect;
 mod referrers;
 mod request;
-mod resolve;
-mod retry_after;
 mod settings;
-mod stream;
 mod tags;
-mod tls;
 mod transport;
-mod tunnel;
 
-pub use address::AddressPolicy;
+pub use crate::dial::{AddressPolicy, FamilyHealth, InvalidCa, InvalidProxy, Lately, ProxySettings, Ways};
 pub use client::{Client, Usage};
 pub use endpoint::{Endpoint, EndpointStatus};
-pub use error::{InvalidCa, UpstreamError};
-pub use eyeballs::FamilyHealth;
+pub use error::UpstreamError;
 pub use health::Failing;
 pub use ledger::Ledger;
-pub use proxy::{InvalidProxy, ProxySettings};
 pub use record::LastError;
 pub use settings::{Credentials, EndpointUrl, InvalidEndpoint, Options, Secret, Settings};
 

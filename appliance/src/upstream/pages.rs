@@ -5,7 +5,8 @@
 
 use http::{HeaderMap, Uri, header::LINK};
 
-use super::{failure::Failure, origin::Origin, redirect::join};
+use super::{failure::Failure, redirect::join};
+use crate::dial::Origin;
 
 /// Pages that are followed at most. At 1000 entries a page no list in the wild is longer.
 pub(super) const MOST: usize = 100;

@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, StatusCode, Uri, header::LOCATION};
 
-use super::origin::{Origin, Scheme};
+use crate::dial::{Origin, Scheme};
 
 /// The longest chain. Registries use one hop, seldom two.
 const MOST: usize = 5;

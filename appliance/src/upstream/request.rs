@@ -18,11 +18,11 @@ use super::{
     failure::{Failure, Kind},
     ledger::Ledger,
     operation::Operation,
-    origin::Origin,
     record::Record,
     redirect::{Trail, is_redirect},
     transport::{Head, Line, Transport},
 };
+use crate::dial::Origin;
 use crate::oci::RepositoryPath;
 
 /// How often a registry may say 401 to one request: to no token, to one that ran out, to one for another

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use http::Uri;
 
-use super::{address::AddressPolicy, origin::Origin, proxy::ProxySettings};
+use crate::dial::{AddressPolicy, Origin, ProxySettings};
 use crate::{memory::Pool, oci::UpstreamName};
 
 /// One upstream registry.

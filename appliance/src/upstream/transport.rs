@@ -19,14 +19,11 @@ use hyper_util::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    connect::{ConnectError, Connector},
-    failure::{Failure, Kind, kind_of_io},
+    failure::{Failure, Kind, kind_of_connect, kind_of_io},
     operation::{Counts, Operation},
-    origin::Origin,
-    proxy::ProxySettings,
-    stream::Uses,
 };
 use crate::clock::Clock;
+use crate::dial::{ConnectError, Connector, Origin, ProxySettings, Uses};
 
 /// The most that is read ahead of whoever takes the bytes, per connection. Larger than a TLS record and small
 /// against the budget for data in flight.
@@ -197,7 +194,7 @@ pub(super) fn kind_of(error: &(dyn Error + 'static)) -> Kind {
     let mut kind = Kind::Unreachable;
     while let Some(error) = next {
         if let Some(connect) = error.downcast_ref::<ConnectError>() {
-            return connect.kind();
+            return kind_of_connect(connect);
         }
         if let Some(io) = error.downcast_ref::<io::Error>() {
             return kind_of_io(io);

@@ -65,16 +65,17 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 
-pub(crate) use backend::BALLAST;
+pub(crate) use backend::{BALLAST, Backend, Backing};
 pub(crate) use command::{Command, Done, Guard, Unit};
 pub use compaction::Compacted;
+pub(crate) use failure::Failure;
 pub(crate) use fresh::{Kept, Refresh};
+pub(crate) use overlay::Overlay;
 pub(crate) use queue::Outcome;
 pub(crate) use read::{Found, Sums, Wrong};
 pub(crate) use rows::Place;
 pub use shared::{Counters, State};
 
-use failure::Failure;
 use fresh::FreshTags;
 use open::{Mode, OpenError, Trust, open_memory, open_writable};
 use queue::{Damaged, Queue};

@@ -22,10 +22,10 @@ use self::{
 };
 use super::{
     failure::{Failure, Kind},
-    origin::{Origin, Scheme, same_party},
     settings::Credentials,
     transport::Transport,
 };
+use crate::dial::{Origin, Scheme, same_party};
 use crate::oci::RepositoryPath;
 
 /// Repositories whose way in is remembered.

@@ -5,6 +5,7 @@ mod flow;
 mod lists;
 mod server;
 mod tokens;
+mod ways;
 mod wire;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -13,10 +14,8 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use tokio::time::Instant;
 
 use self::server::Server;
-use super::{
-    resolve::{Resolve, ResolveError},
-    *,
-};
+use super::*;
+use crate::dial::{Resolve, ResolveError};
 use crate::{
     clock::Clock,
     oci::{Algorithm, Digest, MediaType, Reference, RepositoryPath, UpstreamName},

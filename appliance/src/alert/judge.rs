@@ -1,0 +1,217 @@
+//! From rules and samples to signals.
+//!
+//! Promises: each rule says something of each thing that it speaks of, and of those of which there is an incident even
+//! when they are not measured any more. Must not know: what an incident goes through.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{Engine, Signal, Subject};
+use crate::{
+    clock::Timestamp,
+    rule::{Label, Rule, Samples, Terms, Verdict},
+};
+
+/// What is the same for all rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Samples older than this are not known.
+    pub lapse: Duration,
+    /// An incident is not told for so long, so that a deeper fault can be found.
+    pub settle: Duration,
+}
+
+/// Judges all rules once.
+pub fn judge(engine: &mut Engine, rules: &[Rule], samples: &impl Samples, timing: Timing, now: Timestamp) {
+    let Timing { lapse, settle } = timing;
+    for rule in rules {
+        let terms = Terms {
+            cause: rule.cause,
+            severity: rule.severity,
+            pending: rule.pending,
+            keep: rule.keep,
+            worse: rule.when.worse(),
+            settle,
+            lapse,
+        };
+        let measured = rule.when.labels(samples);
+        let known = engine.things_of(&rule.name);
+        let labels: BTreeSet<Label> = measured.into_iter().chain(known).collect();
+        for label in labels {
+            let subject = Subject {
+                rule: rule.name.clone(),
+                of: label.as_str().to_owned(),
+            };
+            engine.observe(&subject, terms, signal(rule, samples, &label, lapse, now), now);
+        }
+    }
+    engine.keep_only(|subject| rules.iter().any(|rule| rule.name == subject.rule));
+}
+
+fn signal(rule: &Rule, samples: &impl Samples, of: &Label, lapse: Duration, now: Timestamp) -> Signal {
+    let value = match rule.when.judge(samples, of, lapse, now) {
+        Verdict::Holds(value) => return Signal::Bad(value),
+        Verdict::Unknown => return Signal::Unknown,
+        Verdict::DoesNot(value) => value,
+    };
+    match rule
+        .clear
+        .as_ref()
+        .map(|clear| clear.judge(samples, of, lapse, now))
+    {
+        None | Some(Verdict::Holds(_)) => Signal::Fine(value),
+        Some(Verdict::DoesNot(_)) => Signal::Between(value),
+        Some(Verdict::Unknown) => Signal::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        alert::Occasion,
+        monitor::{Board, Elapsed, Raw, Reading},
+        rule::{Metric, Series, builtin},
+    };
+
+    const INTERVAL: u64 = 10;
+    const TIMING: Timing = Timing {
+        lapse: Duration::from_secs(3 * INTERVAL),
+        settle: Duration::from_secs(30),
+    };
+
+    /// A box that is measured, judged and told of.
+    struct Site {
+        board: Board,
+        engine: Engine,
+        rules: Vec<Rule>,
+        now: Timestamp,
+        told: Vec<(Occasion, String)>,
+    }
+
+    impl Site {
+        fn new() -> Self {
+            Self {
+                board: Board::default(),
+                engine: Engine::default(),
+                rules: builtin().expect("read"),
+                now: Timestamp(1_800_000_000),
+                told: Vec::new(),
+            }
+        }
+
+        fn round(&mut self, readings: &[Reading]) {
+            self.now.0 += INTERVAL;
+            let at = Elapsed {
+                since_start: Duration::from_secs(self.now.0 - 1_800_000_000),
+                took: Duration::from_millis(1),
+            };
+            self.board.take(readings, at, self.now);
+            judge(&mut self.engine, &self.rules, &self.board, TIMING, self.now);
+            for notice in self.engine.conclude(self.now) {
+                self.told
+                    .push((notice.occasion, notice.incident.subject.to_string()));
+            }
+        }
+    }
+
+    fn gauge(metric: Metric, of: &str, value: f64) -> Reading {
+        Reading {
+            series: Series::of(metric, of),
+            raw: Raw::Gauge(value),
+            limit: None,
+        }
+    }
+
+    fn counter(metric: Metric, of: &str, count: u64, limit: f64) -> Reading {
+        Reading {
+            series: Series::of(metric, of),
+            raw: Raw::Counter(count),
+            limit: Some(limit),
+        }
+    }
+
+    #[test]
+    fn a_box_without_memory_for_ninety_minutes_tells_it_once_and_no_impossible_rate() {
+        let mut site = Site::new();
+        let mut random = fastrand::Rng::with_seed(283);
+        for round in 0..900u64 {
+            let is_short = (100..640).contains(&round);
+            let is_absurd = is_short && round % 60 == 7;
+            let part = if is_short { 0.97 } else { 0.4 };
+            let pressure = if is_short { 0.6 } else { 0.0 };
+            let wild = |random: &mut fastrand::Rng| random.u64(..);
+            let readings = [
+                gauge(Metric::MemoryUsed, "", if is_absurd { 1.8e19 } else { part }),
+                gauge(
+                    Metric::PressureMemory,
+                    "",
+                    if is_absurd { -1.0 } else { pressure },
+                ),
+                counter(
+                    Metric::DiskRead,
+                    "sda",
+                    if is_absurd {
+                        wild(&mut random)
+                    } else {
+                        round * 5_000_000
+                    },
+                    6e8,
+                ),
+                counter(
+                    Metric::NetworkReceived,
+                    "eth0",
+                    if is_absurd {
+                        wild(&mut random)
+                    } else {
+                        round * 9_000_000
+                    },
+                    125e6,
+                ),
+                counter(
+                    Metric::DiskErrors,
+                    "sda",
+                    if is_absurd { wild(&mut random) } else { 0 },
+                    1e6,
+                ),
+            ];
+            site.round(&readings);
+        }
+        let memory = |occasion| (occasion, "memory-short".to_owned());
+        assert_eq!(site.told, [memory(Occasion::Fired), memory(Occasion::Resolved)]);
+        let rates = site
+            .board
+            .now()
+            .filter_map(|now| Some((now.series, now.last?.value)));
+        for (series, value) in rates {
+            assert!(value < 1e7, "{series} {value}");
+        }
+        assert!(site.board.dropped().map(|(_, _, count)| count).sum::<u64>() >= 9 * 5);
+    }
+
+    #[test]
+    fn an_incident_of_a_thing_that_is_gone_stays_until_something_is_known() {
+        let mut site = Site::new();
+        let down = gauge(Metric::UpstreamUp, "quay.io", 0.0);
+        for _ in 0..60 {
+            site.round(std::slice::from_ref(&down));
+        }
+        for _ in 0..600 {
+            site.round(&[]);
+        }
+        assert_eq!(
+            site.told,
+            [(Occasion::Fired, "upstream-down(quay.io)".to_owned())]
+        );
+        for _ in 0..60 {
+            site.round(&[gauge(Metric::UpstreamUp, "quay.io", 1.0)]);
+        }
+        assert_eq!(site.told.len(), 2);
+        // A rule that is taken out takes its incidents with it.
+        for _ in 0..60 {
+            site.round(std::slice::from_ref(&down));
+        }
+        site.rules.clear();
+        site.round(std::slice::from_ref(&down));
+        assert!(site.engine.views(site.now).is_empty());
+    }
+}

@@ -1,0 +1,457 @@
+//! What is said: a message of one incident, or a digest of several.
+//!
+//! Promises: a message says what, since when, how bad, what the box does about it and what its reader can do; an incident
+//! whose beginning and end were not told before is one line of the digest, and not two. Must not know: who receives it.
+
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::{IncidentId, Notice, Occasion, Subject, incident::lasted};
+use crate::{
+    clock::Timestamp,
+    rule::{Metric, Rule, Severity, Unit},
+};
+
+/// A notice with the words for it, as it was when it was written down: rules may be others when it is sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Letter {
+    pub notice: Notice,
+    pub what: String,
+    pub measures: String,
+    pub advice: String,
+    /// How bad it is, in words.
+    pub value: String,
+    pub worst: String,
+    /// Which process is to blame, where that is known.
+    pub culprit: Option<String>,
+}
+
+/// What a receiver is given.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Message {
+    /// One line.
+    pub title: String,
+    pub text: String,
+    pub severity: Severity,
+    pub occasion: Told,
+    /// The incident, if it is about one only: what threads and deduplicates.
+    pub incident: Option<IncidentId>,
+    /// All that it tells, in the order in which it happened.
+    pub about: Vec<About>,
+    /// Names this message for ever: the same when it is sent again.
+    pub key: String,
+    pub at: Timestamp,
+}
+
+/// One thing that a message tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct About {
+    pub incident: IncidentId,
+    pub subject: Subject,
+    pub occasion: Occasion,
+}
+
+impl About {
+    fn of(letter: &Letter) -> Self {
+        let incident = &letter.notice.incident;
+        Self {
+            incident: incident.id,
+            subject: incident.subject.clone(),
+            occasion: letter.notice.occasion,
+        }
+    }
+}
+
+/// What kind of message it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Told {
+    Fired,
+    Reminder,
+    Resolved,
+    Digest,
+    Test,
+}
+
+impl Told {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Reminder => "reminder",
+            Self::Resolved => "resolved",
+            Self::Digest => "digest",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Who speaks, and in which time zone.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    pub host: String,
+    pub zone: TimeZone,
+}
+
+impl Letter {
+    pub fn new(notice: Notice, rule: &Rule, culprit: Option<String>) -> Self {
+        let metric = rule.when.metric();
+        Self {
+            value: amount(metric, notice.incident.value),
+            worst: amount(metric, notice.incident.worst),
+            what: rule.what.clone(),
+            measures: rule.measures.clone(),
+            advice: rule.advice.clone(),
+            culprit,
+            notice,
+        }
+    }
+
+    /// What is wrong, and with which thing.
+    fn subject(&self) -> String {
+        let of = &self.notice.incident.subject.of;
+        if of.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{of}: {}", self.what)
+        }
+    }
+}
+
+/// Puts letters, which are in the order in which they were written, into one message. `None` without letters.
+pub fn compose(letters: &[Letter], last: u64, voice: &Voice, now: Timestamp) -> Option<Message> {
+    let key = |name: &str| format!("larder-{}-{name}", voice.host);
+    match letters {
+        [] => None,
+        [letter] => Some(single(letter, key(&last.to_string()), voice)),
+        several => Some(digest(several, key(&last.to_string()), voice, now)),
+    }
+}
+
+fn single(letter: &Letter, key: String, voice: &Voice) -> Message {
+    let incident = &letter.notice.incident;
+    let (mark, occasion) = match letter.notice.occasion {
+        Occasion::Fired => (incident.terms.severity.word(), Told::Fired),
+        Occasion::Reminder => ("still", Told::Reminder),
+        Occasion::Resolved => ("over", Told::Resolved),
+    };
+    let mut title = format!("[{mark}] {}: {}", voice.host, letter.subject());
+    let since = incident.fired().unwrap_or(incident.seen);
+    if letter.notice.occasion != Occasion::Fired {
+        let _ = write!(
+            title,
+            " ({})",
+            duration(lasted(since, letter.notice.at).as_secs())
+        );
+    }
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "{name}: {value}");
+        }
+    };
+    line("what", &letter.subject());
+    line("since", &clock(since, voice));
+    if letter.notice.occasion == Occasion::Resolved {
+        line("until", &clock(letter.notice.at, voice));
+    }
+    line("now", &letter.value);
+    line("worst", &letter.worst);
+    if let Some(culprit) = &letter.culprit {
+        line("by", culprit);
+    }
+    if letter.notice.occasion != Occasion::Resolved {
+        line("the box", &letter.measures);
+        line("you can", &letter.advice);
+    }
+    if letter.notice.flapping {
+        line(
+            "note",
+            "it comes and goes: it is over when it was fine for longer than usual",
+        );
+    }
+    line("incident", &format!("{} ({})", incident.id.0, incident.subject));
+    Message {
+        title,
+        text,
+        severity: incident.terms.severity,
+        occasion,
+        incident: Some(incident.id),
+        about: vec![About::of(letter)],
+        key,
+        at: letter.notice.at,
+    }
+}
+
+/// What became of an incident, over all letters of it.
+struct Course<'l> {
+    /// The last letter.
+    letter: &'l Letter,
+    began_here: bool,
+}
+
+fn digest(letters: &[Letter], key: String, voice: &Voice, now: Timestamp) -> Message {
+    let mut courses: Vec<Course<'_>> = Vec::new();
+    for letter in letters {
+        let id = letter.notice.incident.id;
+        let began_here = letter.notice.occasion == Occasion::Fired;
+        match courses
+            .iter_mut()
+            .find(|course| course.letter.notice.incident.id == id)
+        {
+            Some(course) => course.letter = letter,
+            None => courses.push(Course { letter, began_here }),
+        }
+    }
+    let is_over = |course: &Course<'_>| course.letter.notice.occasion == Occasion::Resolved;
+    let over = courses.iter().filter(|course| is_over(course)).count();
+    let lasting = courses.len() - over;
+    let title = match (&courses[..], lasting, over) {
+        ([course], _, 1) => format!("[over] {}: {}", voice.host, course.letter.subject()),
+        ([course], ..) => format!("[still] {}: {}", voice.host, course.letter.subject()),
+        (_, 0, over) => format!("[over] {}: {over} incidents", voice.host),
+        (_, lasting, 0) => format!("[{lasting} incidents] {}", voice.host),
+        (_, lasting, over) => format!("[{lasting} incidents, {over} over] {}", voice.host),
+    };
+    let mut text = String::new();
+    for course in &courses {
+        let incident = &course.letter.notice.incident;
+        let since = incident.fired().unwrap_or(incident.seen);
+        let severity = incident.terms.severity.word();
+        let subject = course.letter.subject();
+        let _ = if is_over(course) {
+            let until = course.letter.notice.at;
+            let lasted = duration(lasted(since, until).as_secs());
+            let from = clock(since, voice);
+            writeln!(
+                text,
+                "over      {severity}: {subject}; from {from} to {}, {lasted}",
+                clock(until, voice)
+            )
+        } else {
+            let word = if course.began_here { "new  " } else { "still" };
+            let (value, from) = (&course.letter.value, clock(since, voice));
+            writeln!(
+                text,
+                "{word}     {severity}: {subject}; since {from}, now {value}; you can: {}",
+                course.letter.advice
+            )
+        };
+    }
+    let lasting_severity = courses.iter().filter(|course| !is_over(course));
+    let severity = lasting_severity
+        .map(|course| course.letter.notice.incident.terms.severity)
+        .max();
+    let incident = match &courses[..] {
+        [course] => Some(course.letter.notice.incident.id),
+        _ => None,
+    };
+    Message {
+        title,
+        text,
+        severity: severity.unwrap_or(Severity::Info),
+        occasion: match (incident, over) {
+            (Some(_), 1) => Told::Resolved,
+            _ => Told::Digest,
+        },
+        incident,
+        about: letters.iter().map(About::of).collect(),
+        key,
+        at: now,
+    }
+}
+
+/// A value with its unit, as people read it.
+fn amount(metric: Metric, value: f64) -> String {
+    let bytes = |value: f64| match value {
+        value if value >= 1e9 => format!("{:.1} GB", value / 1e9),
+        value if value >= 1e6 => format!("{:.1} MB", value / 1e6),
+        value => format!("{:.0} kB", value / 1e3),
+    };
+    let value = match metric.unit() {
+        Unit::Part => format!("{:.1} %", value * 100.0),
+        Unit::Bytes => bytes(value),
+        Unit::BytesPerSecond => format!("{}/s", bytes(value)),
+        Unit::PerSecond => format!("{value:.2}/s"),
+        Unit::Seconds if value >= 1.0 => duration(value as u64),
+        Unit::Seconds => format!("{:.0} ms", value * 1000.0),
+        Unit::Celsius => format!("{value:.0} °C"),
+        Unit::Count => format!("{value:.1}"),
+        Unit::Yes => return String::new(),
+    };
+    format!("{metric} {value}")
+}
+
+/// The two largest units of a time.
+pub(super) fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+/// A time as the box's owner reads it.
+fn clock(at: Timestamp, voice: &Voice) -> String {
+    let seconds = i64::try_from(at.0).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_second(seconds) {
+        Ok(instant) => instant
+            .to_zoned(voice.zone.clone())
+            .strftime("%Y-%m-%d %H:%M %Z")
+            .to_string(),
+        // After the year 9999.
+        Err(_) => at.0.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        alert::{Incident, Phase, Subject},
+        rule::{Direction, RuleName, Terms, builtin},
+    };
+
+    fn voice() -> Voice {
+        Voice {
+            host: "attic".to_owned(),
+            zone: TimeZone::UTC,
+        }
+    }
+
+    fn letter(id: u64, rule: &str, of: &str, occasion: Occasion, at: u64) -> Letter {
+        let rules = builtin().expect("read");
+        let rule = rules.iter().find(|known| known.name.0 == rule).expect("there");
+        let terms = Terms {
+            cause: rule.cause,
+            severity: rule.severity,
+            pending: rule.pending,
+            keep: rule.keep,
+            worse: Direction::Up,
+            settle: Duration::ZERO,
+            lapse: Duration::from_secs(30),
+        };
+        let incident = Incident {
+            id: IncidentId(id),
+            subject: Subject {
+                rule: RuleName(rule.name.0.clone()),
+                of: of.to_owned(),
+            },
+            terms,
+            phase: Phase::Firing {
+                since: Timestamp(1_800_000_000),
+            },
+            value: 0.97,
+            seen: Timestamp(at),
+            worst: 0.99,
+            told: None,
+            reminders: 0,
+            acknowledged: None,
+            hold: Timestamp(0),
+        };
+        let notice = Notice {
+            occasion,
+            at: Timestamp(at),
+            incident,
+            flapping: false,
+        };
+        Letter::new(notice, rule, None)
+    }
+
+    #[test]
+    fn a_message_says_what_since_when_how_bad_and_what_to_do() {
+        let mut fired = letter(7, "memory-short", "", Occasion::Fired, 1_800_000_150);
+        fired.culprit = Some("gitlab-runner (1.2 GB)".to_owned());
+        let message = compose(&[fired], 12, &voice(), Timestamp(1_800_000_160)).expect("one");
+        assert_eq!(
+            message.title,
+            "[critical] attic: memory is nearly used up, and programs wait for it"
+        );
+        assert_eq!(
+            message.text,
+            "what: memory is nearly used up, and programs wait for it\n\
+             since: 2027-01-15 08:00 UTC\n\
+             now: memory.used 97.0 %\n\
+             worst: memory.used 99.0 %\n\
+             by: gitlab-runner (1.2 GB)\n\
+             the box: collecting, scrubbing and prefetching pause; pulls go on\n\
+             you can: see which process grows; a box with less than 512 MiB may need a smaller `fetch.buffer_bytes`\n\
+             incident: 7 (memory-short)\n"
+        );
+        assert_eq!(
+            (message.key.as_str(), message.incident),
+            ("larder-attic-12", Some(IncidentId(7)))
+        );
+    }
+
+    #[test]
+    fn its_end_says_how_long_it_was() {
+        let over = letter(7, "room-low", "", Occasion::Resolved, 1_800_007_500);
+        let message = compose(&[over], 13, &voice(), Timestamp(1_800_007_500)).expect("one");
+        assert!(
+            message.title.starts_with("[over] attic: the disk fills"),
+            "{}",
+            message.title
+        );
+        assert!(message.title.ends_with("(2 h 5 min)"), "{}", message.title);
+        assert!(message.text.contains("until: 2027-01-15 10:05 UTC\n"));
+        assert!(!message.text.contains("you can"));
+    }
+
+    #[test]
+    fn a_beginning_and_an_end_that_nobody_heard_of_are_one_line() {
+        let letters = [
+            letter(1, "no-wan", "", Occasion::Fired, 1_800_000_200),
+            letter(1, "no-wan", "", Occasion::Resolved, 1_800_007_200),
+        ];
+        let message = compose(&letters, 2, &voice(), Timestamp(1_800_007_200)).expect("one");
+        assert_eq!(message.title, "[over] attic: no registry can be reached");
+        assert_eq!(
+            message.text,
+            "over      critical: no registry can be reached; from 2027-01-15 08:00 UTC to 2027-01-15 10:00 UTC, 2 h 0 min\n"
+        );
+        assert_eq!(
+            (message.occasion, message.incident),
+            (Told::Resolved, Some(IncidentId(1)))
+        );
+    }
+
+    #[test]
+    fn a_digest_counts_and_lists() {
+        let letters = [
+            letter(1, "no-wan", "", Occasion::Fired, 1_800_000_200),
+            letter(2, "upstream-down", "quay.io", Occasion::Fired, 1_800_000_300),
+            letter(1, "no-wan", "", Occasion::Resolved, 1_800_007_200),
+            letter(3, "disk-worn", "mmcblk0", Occasion::Reminder, 1_800_008_000),
+        ];
+        let message = compose(&letters, 9, &voice(), Timestamp(1_800_009_000)).expect("one");
+        assert_eq!(message.title, "[2 incidents, 1 over] attic");
+        assert_eq!(message.text.lines().count(), 3);
+        assert!(
+            message
+                .text
+                .contains("\nnew       warning: quay.io: a registry does not answer; since")
+        );
+        assert!(
+            message
+                .text
+                .contains("\nstill     warning: mmcblk0: the flash is nearly worn out;")
+        );
+        assert_eq!(
+            (message.severity, message.occasion),
+            (Severity::Warning, Told::Digest)
+        );
+        assert_eq!(message.incident, None);
+    }
+
+    #[test]
+    fn times_are_told_in_two_units() {
+        let told: Vec<_> = [5, 65, 3600, 90_000].map(duration).into();
+        assert_eq!(told, ["5 s", "1 min", "1 h 0 min", "1 d 1 h"]);
+    }
+}

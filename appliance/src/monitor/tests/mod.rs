@@ -1,0 +1,5 @@
+//! The parts of the monitor together.
+
+mod bed;
+mod history;
+mod sampling;

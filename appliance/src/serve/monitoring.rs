@@ -1,0 +1,184 @@
+//! The box watching itself: sampling, judging, keeping what was sampled.
+//!
+//! Promises: a round waits for no disk and no network, but for half a second to find out which process is to blame, once
+//! per incident. Must not know: who is told, how.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use super::{facts::Site, figures::Figured};
+use crate::{
+    alert::{Book, IncidentId, Letter, Notice, Timing, judge, receiver::Wellbeing},
+    cache::SmallDatabase,
+    clock::{Clock, Timestamp},
+    monitor::{
+        Sampler, Scarce, Settings, SharedBoard, culprit,
+        history::{Chronicle, Limits, RedbShelf},
+        probe,
+    },
+    rule::{Rule, RuleName},
+};
+
+/// A sample that is older than so many rounds is none: some things are looked at every third.
+const LAPSE: u32 = 4;
+/// A round that was so many intervals ago says that nobody looks any more.
+const SILENCE: u32 = 4;
+
+pub(super) type History = Chronicle<RedbShelf>;
+
+/// What it takes.
+pub(super) struct Means<'a> {
+    pub(super) site: &'a Arc<ArcSwap<Site>>,
+    pub(super) database: SmallDatabase,
+    /// Of the cache's disk, in bytes.
+    pub(super) disk: u64,
+    pub(super) pulse: &'a Pulse,
+    pub(super) clock: &'a Clock,
+    pub(super) board: &'a SharedBoard,
+    pub(super) book: &'a Book,
+    pub(super) figured: Figured,
+}
+
+/// The monitor at work.
+pub(super) struct Monitoring {
+    sampler: Sampler,
+    board: SharedBoard,
+    pub(super) history: Arc<History>,
+}
+
+/// Whether rounds are made.
+#[derive(Clone)]
+pub(super) struct Pulse {
+    last: Arc<AtomicU64>,
+    interval: Duration,
+    clock: Clock,
+}
+
+impl Pulse {
+    pub(super) fn new(interval: Duration, clock: &Clock) -> Self {
+        Self {
+            last: Arc::default(),
+            interval,
+            clock: clock.clone(),
+        }
+    }
+
+    pub(super) fn wellbeing(&self) -> Wellbeing {
+        let last = Timestamp(self.last.load(Relaxed));
+        match last.age(self.clock.now()) {
+            Some(age) if age < self.interval * SILENCE => Wellbeing::Well,
+            _ => Wellbeing::Doubtful,
+        }
+    }
+}
+
+impl Monitoring {
+    pub(super) fn start(means: Means<'_>) -> io::Result<Self> {
+        let config = means.site.load().config.clone();
+        let interval = config.monitor.interval;
+        let shelf = RedbShelf::new(means.database);
+        let limits = Limits::of_disk(means.disk);
+        let history = Arc::new(History::start(shelf, limits, means.clock.clone())?);
+        let root = Path::new("/");
+        let mut probes = probe::host(root, &config.data_dir);
+        probes.push(probe::mirror(root, Arc::new(means.figured)));
+        let settings = Settings {
+            interval,
+            clock: means.clock.clone(),
+        };
+        let mut round = Round {
+            site: means.site.clone(),
+            board: means.board.clone(),
+            book: means.book.clone(),
+            history: history.clone(),
+            lapse: interval * LAPSE,
+            culprits: BTreeMap::new(),
+            last: means.pulse.last.clone(),
+        };
+        let sampler = Sampler::start(&settings, probes, means.board, move |done| round.done(done.at))?;
+        Ok(Self {
+            sampler,
+            board: means.board.clone(),
+            history,
+        })
+    }
+
+    /// Ends it, with what was gathered on the disk. Waits for the disk.
+    pub(super) fn end(self) {
+        drop(self.sampler);
+        self.history.end(&self.board.lock());
+    }
+}
+
+/// What follows from a round of samples.
+struct Round {
+    site: Arc<ArcSwap<Site>>,
+    board: SharedBoard,
+    book: Book,
+    history: Arc<History>,
+    lapse: Duration,
+    /// Who is to blame for incidents, as it was when they began.
+    culprits: BTreeMap<IncidentId, Option<String>>,
+    last: Arc<AtomicU64>,
+}
+
+impl Round {
+    fn done(&mut self, now: Timestamp) {
+        let site = self.site.load_full();
+        let rules = &site.config.alert.rules;
+        self.blame(rules, now);
+        let timing = Timing {
+            lapse: self.lapse,
+            settle: site.config.alert.settle,
+        };
+        let board = self.board.lock();
+        self.book.round(
+            now,
+            |engine| judge(engine, rules, &*board, timing, now),
+            |notice| letter(notice, rules, &self.culprits),
+        );
+        self.history.gather(&board, now);
+        drop(board);
+        self.last.store(now.0, Relaxed);
+    }
+
+    /// Finds out who is to blame for what fires and is not told yet. Once each, and before anybody is kept waiting.
+    fn blame(&mut self, rules: &[Rule], now: Timestamp) {
+        let open: Vec<(IncidentId, RuleName, bool)> = self.book.look(now, |views, _, _| {
+            let open = views.iter().map(|view| {
+                let is_new = view.incident.fired().is_some() && view.incident.told.is_none();
+                (view.incident.id, view.incident.subject.rule.clone(), is_new)
+            });
+            open.collect()
+        });
+        self.culprits
+            .retain(|id, _| open.iter().any(|(open, ..)| open == id));
+        for (id, name, is_new) in open {
+            if !is_new || self.culprits.contains_key(&id) {
+                continue;
+            }
+            let rule = rules.iter().find(|rule| rule.name == name);
+            let scarce = rule.and_then(|rule| Scarce::by(rule.when.metric()));
+            let found = scarce.and_then(culprit).map(|found| found.to_string());
+            self.culprits.insert(id, found);
+        }
+    }
+}
+
+fn letter(notice: Notice, rules: &[Rule], culprits: &BTreeMap<IncidentId, Option<String>>) -> Option<Letter> {
+    let rule = rules
+        .iter()
+        .find(|rule| rule.name == notice.incident.subject.rule)?;
+    let culprit = culprits.get(&notice.incident.id).cloned().flatten();
+    Some(Letter::new(notice, rule, culprit))
+}

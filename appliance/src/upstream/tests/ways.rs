@@ -1,0 +1,46 @@
+//! What connecting has shown of names and families.
+
+use super::*;
+use crate::upstream::{Lately, Ways};
+
+/// No name server answers.
+struct Mute;
+
+impl Resolve for Mute {
+    fn resolve<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>> {
+        async { Err(ResolveError::Silent) }.boxed()
+    }
+}
+
+async fn ways(client: &Client, url: &str) -> Ways {
+    let endpoint = only(client, &settings(url));
+    let _ = endpoint.resolve(&repository(), &by_digest(), soon()).await;
+    client.ways()
+}
+
+fn lately(seen: Option<(Lately, Duration)>) -> Option<Lately> {
+    seen.map(|(how, _)| how)
+}
+
+#[tokio::test]
+async fn names_and_families_are_known_by_what_was_done_with_them() {
+    let server = Server::start(|_| server::status(200)).await;
+    let client = client(options());
+    assert_eq!(client.ways(), Ways::default());
+    let by_name = server.url().replace("127.0.0.1", "registry.test");
+    let seen = ways(&client, &by_name).await;
+    assert_eq!(lately(seen.names), Some(Lately::Worked));
+    assert_eq!(lately(seen.ipv4), Some(Lately::Worked));
+    assert_eq!(seen.ipv6, None, "it was not needed");
+    // A server that says that there is no such name is one that answers.
+    let seen = ways(&client, "http://none.invalid").await;
+    assert_eq!(lately(seen.names), Some(Lately::Worked));
+}
+
+#[tokio::test]
+async fn name_servers_that_do_not_answer_fail() {
+    let client = Client::with_names(options(), Clock::system(), Arc::new(Mute)).expect("a client");
+    let seen = ways(&client, "http://registry.test").await;
+    assert_eq!(lately(seen.names), Some(Lately::Failed));
+    assert_eq!((seen.ipv4, seen.ipv6), (None, None));
+}
