@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::upstream::{Endpoint, EndpointStatus};
+use crate::upstream::Endpoint;
 
 /// Endpoints of upstreams that nobody configured, on an open mirror. Whoever uses them keeps them alive.
 #[derive(Clone, Default)]
@@ -20,10 +20,8 @@ impl Opened {
         known.extend(endpoints.iter().map(Arc::downgrade));
     }
 
-    pub(super) fn statuses(&self) -> Vec<EndpointStatus> {
-        let known = self.0.lock();
-        let alive = known.iter().filter_map(Weak::upgrade);
-        alive.map(|endpoint| endpoint.status()).collect()
+    pub(super) fn alive(&self) -> Vec<Arc<Endpoint>> {
+        self.0.lock().iter().filter_map(Weak::upgrade).collect()
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
     oci::{Image, Reference, UpstreamName},
     source::chain,
     telemetry::Log,
-    upstream::{Client, EndpointStatus},
+    upstream::{Client, Endpoint, EndpointStatus},
 };
 
 /// The configuration in force, and what was made of it.
@@ -68,10 +68,14 @@ impl Facts {
 
     /// Those that are configured first.
     pub(super) fn endpoints(&self) -> Vec<EndpointStatus> {
+        let all = self.all_endpoints();
+        all.iter().map(|endpoint| endpoint.status()).collect()
+    }
+
+    pub(super) fn all_endpoints(&self) -> Vec<Arc<Endpoint>> {
         let site = self.site.load();
-        let configured = site.made.iter().flat_map(|made| &made.endpoints);
-        let configured = configured.map(|endpoint| endpoint.status());
-        configured.chain(self.opened.statuses()).collect()
+        let configured = site.made.iter().flat_map(|made| &made.endpoints).cloned();
+        configured.chain(self.opened.alive()).collect()
     }
 }
 

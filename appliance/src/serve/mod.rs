@@ -14,6 +14,7 @@ mod figures;
 mod hands;
 mod house;
 mod inspecting;
+mod knocking;
 mod limits;
 mod line;
 mod monitoring;

@@ -73,7 +73,9 @@ fn out(all: &[Shown]) -> HashSet<UpstreamName> {
 pub(super) fn costs(site: &Site, opened: &Opened) -> Costs {
     let configured = site.made.iter().flat_map(|made| &made.endpoints);
     let configured = configured.map(|endpoint| endpoint.status());
-    let all: Vec<Shown> = configured.chain(opened.statuses()).map(Shown::from).collect();
+    let opened = opened.alive();
+    let opened = opened.iter().map(|endpoint| endpoint.status());
+    let all: Vec<Shown> = configured.chain(opened).map(Shown::from).collect();
     let out = out(&all);
     if !out.is_empty() {
         tracing::info!(upstreams = ?out, "what these had is kept before what others have: they do not answer");

@@ -24,6 +24,7 @@ use super::{
     hands::Hands,
     house::House,
     inspecting::Inspecting,
+    knocking,
     monitoring::{self, Monitoring, Pulse},
     reload::Reloader,
     upstreams,
@@ -64,6 +65,7 @@ pub(super) struct Service {
     inspecting: Inspecting,
     monitoring: Monitoring,
     alerting: Arc<Alerting>,
+    knocking: JoinHandle<()>,
     upkeep: JoinHandle<()>,
 }
 
@@ -160,6 +162,7 @@ impl Service {
             alerting: alerting.clone(),
             clock,
         });
+        let knocking = tokio::spawn(knocking::knock(facts.clone()));
         let exposition = Arc::new(Exposition::new(metrics.clone(), facts.clone()));
         let house = House {
             registry: Registry::new(mirror.clone()),
@@ -177,6 +180,7 @@ impl Service {
             inspecting,
             monitoring,
             alerting,
+            knocking,
             // Each by its own: a recovery can take hours, and neither touches what the other is at.
             upkeep: tokio::spawn(async move { mirror.resume_fills().await }),
             cache,
@@ -220,6 +224,7 @@ impl Service {
             () = finished => {}
             () = hurry => tracing::warn!("stopped at once"),
         }
+        self.knocking.abort();
         self.upkeep.abort();
         self.inspecting.stop();
         self.collecting.stop().await;
