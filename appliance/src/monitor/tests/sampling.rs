@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::Path,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -163,8 +164,10 @@ fn release(tree: &Path) {
     let held = tree.join("held");
     fs::rename(&file, &held).expect("moved");
     fs::write(&file, "up\n").expect("written");
-    // Opens when somebody reads.
-    fs::write(&held, "down\n").expect("written");
+    // For reading too: so it opens also when nobody has come to it.
+    let both = fs::File::options().read(true).write(true).open(&held);
+    both.and_then(|mut pipe| pipe.write_all(b"down\n"))
+        .expect("written");
 }
 
 #[test]
