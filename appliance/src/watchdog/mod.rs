@@ -1,0 +1,36 @@
+//! The watchdog: whether the house gets on with its work, and what is done when it does not.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`part`] | who is watched, how long each may take for a step, and what helps |
+//! | [`judge`] | beats and time: who makes no progress |
+//! | [`ladder`] | what is done about it, one rung after the other |
+//! | [`guard`] | a thread outside of the runtime that looks again and again |
+//!
+//! ```text
+//! beats ──▶ judge ──▶ ladder ──▶ tell ─▶ kill the worker ─▶ leave its work alone
+//!                                   └──▶ restart the process ─▶ hardware reset
+//! ```
+//!
+//! It is fed by work, and not by life: a part that has nothing to do is never late, and one that has and makes no step
+//! of it is, however alive it is.
+//!
+//! # Promises
+//! 1. It looks on while the runtime, the disk or the log is stuck, and takes no memory for it after the start.
+//! 2. Time in which this process did not run counts against nobody.
+//! 3. What is housekeeping never costs more than the worker: no pull ends because a collection hangs.
+//!
+//! Must not know: what the parts do, who gives them work.
+
+mod guard;
+mod judge;
+mod ladder;
+mod part;
+
+pub use guard::{Acts, Guard, Standing};
+pub use judge::{Judge, Silence};
+pub use ladder::{Circumstances, Footing, Ladder, Step};
+pub use part::{Part, Remedy};
+
+#[cfg(test)]
+mod tests;

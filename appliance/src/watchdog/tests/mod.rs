@@ -1,0 +1,3 @@
+//! The watchdog, with time passed in.
+
+mod judging;
