@@ -5,7 +5,10 @@
 //! | [`part`] | who is watched, how long each may take for a step, and what helps |
 //! | [`judge`] | beats and time: who makes no progress |
 //! | [`ladder`] | what is done about it, one rung after the other |
-//! | [`guard`] | a thread outside of the runtime that looks again and again |
+//! | [`history`], [`memory`] | the resets that there were, and the file that keeps them |
+//! | [`guard`], [`keeper`] | a thread outside of the runtime that looks again and again, and its hands |
+//! | [`scribe`] | another, which says and writes what happened, and may have to wait for it |
+//! | [`notify`] | the service manager that starts the process anew |
 //!
 //! ```text
 //! beats ──▶ judge ──▶ ladder ──▶ tell ─▶ kill the worker ─▶ leave its work alone
@@ -23,14 +26,27 @@
 //! Must not know: what the parts do, who gives them work.
 
 mod guard;
+mod history;
 mod judge;
+mod keeper;
 mod ladder;
+mod memory;
+mod notify;
 mod part;
+mod scribe;
 
 pub use guard::{Acts, Guard, Standing};
+pub use history::{History, Late, Reset, What};
 pub use judge::{Judge, Silence};
+pub use keeper::Keeper;
 pub use ladder::{Circumstances, Footing, Ladder, Step};
+pub use memory::Memory;
+pub use notify::{Manager, Unreachable};
 pub use part::{Part, Remedy};
+pub use scribe::{Chores, Past, Scribe};
+
+/// The process's exit code when it is to be started anew: a failure that may not come again (`EX_TEMPFAIL`).
+pub const RESTART: u8 = 75;
 
 #[cfg(test)]
 mod tests;
