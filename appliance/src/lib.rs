@@ -16,7 +16,8 @@
 //! - [`watchdog`]: whether all parts get on, and what is done when one hangs
 //! - [`config`]: what a person may set · [`telemetry`], [`metrics`]: what the box says of itself
 //! - [`tls`], [`lan`]: the box's own certificate and addresses
-//! - [`clock`], [`backoff`], [`heartbeat`], [`oci`]: time, growing waits, progress and names, known to all
+//! - [`clock`], [`backoff`], [`heartbeat`], [`pause`], [`oci`]: time, growing waits, progress, what is to wait, and
+//!   names, known to all
 
 // The simulators beside the benchmarks are tested from within, too, and speak of the crate by its name.
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub mod metrics;
 pub mod mirror;
 pub mod monitor;
 pub mod oci;
+pub mod pause;
 pub mod registry;
 mod retry_after;
 pub mod rule;

@@ -21,7 +21,7 @@ pub use pull::{BlobState, PullEvent, PullRequest};
 pub use reload::Reloaded;
 pub use status::{
     Alert, CacheStatus, CircuitStatus, CollectorFailure, CollectorStatus, EndpointState, EndpointStatus,
-    Mode, RateLimit, Status, Traffic, UpstreamStatus, WorkerLimit,
+    LatePart, Mode, RateLimit, Reset, Status, Traffic, UpstreamStatus, WatchdogStatus, WorkerLimit,
 };
 
 /// Where each thing is asked for.

@@ -24,7 +24,7 @@ pub use histogram::Histogram;
 pub use labels::{FillFailure, Kind, Outcome, StatusClass};
 pub use readings::{
     CacheReading, Circuit, EndpointReading, FilesystemReading, InspectionReading, LedgerReading, Readings,
-    Storing, UpkeepReading, WanReading, WorkerReading,
+    Storing, UpkeepReading, WanReading, WatchdogReading, WorkerReading,
 };
 
 /// The media type of [`Exposition::render`].
@@ -137,7 +137,8 @@ impl Exposition {
         registry.register_collector(Box::new(families::Counted(metrics)));
         registry.register_collector(Box::new(families::Upstreams(readings.clone())));
         registry.register_collector(Box::new(families::Read(readings.clone())));
-        registry.register_collector(Box::new(families::Upkeep(readings)));
+        registry.register_collector(Box::new(families::Upkeep(readings.clone())));
+        registry.register_collector(Box::new(families::Watchdog(readings)));
         registry.register_collector(Box::new(families::Process));
         Self(registry)
     }

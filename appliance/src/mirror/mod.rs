@@ -58,6 +58,7 @@ use arc_swap::{ArcSwap, Guard};
 use crate::{
     cache::Cache,
     clock::Clock,
+    heartbeat::Beat,
     memory::Budget,
     metrics::Metrics,
     oci::{Digest, Reference, Repository},
@@ -84,6 +85,8 @@ struct Inner {
     storing: TaskTracker,
     suspects: Arc<suspects::Suspects>,
     metrics: Arc<Metrics>,
+    /// Of fills.
+    beat: Beat,
 }
 
 impl Mirror {
@@ -105,6 +108,7 @@ impl Mirror {
             storing: TaskTracker::new(),
             suspects: Arc::default(),
             metrics,
+            beat: Beat::default(),
         }))
     }
 
@@ -132,6 +136,11 @@ impl Mirror {
     /// Content has gone: what was known to be whole is found out again.
     pub fn forget_whole(&self) {
         self.0.gate.forget();
+    }
+
+    /// What fills do.
+    pub fn beat(&self) -> Beat {
+        self.0.beat.clone()
     }
 
     pub fn cache(&self) -> &Cache {

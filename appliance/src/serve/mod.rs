@@ -21,6 +21,7 @@ mod reload;
 mod service;
 mod status;
 mod upstreams;
+mod watching;
 mod welcome;
 
 use std::{io, path::PathBuf};
@@ -35,6 +36,7 @@ use crate::{
     upstream::UpstreamError,
 };
 use service::Service;
+use watching::Watching;
 
 /// Why the mirror cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,8 @@ pub enum ServeError {
     Listen(#[source] ListenError),
     #[error("prepare the certificate")]
     Certificate(#[source] crate::tls::TlsError),
+    #[error("start the watchdog")]
+    Watchdog(#[source] io::Error),
     #[error("wait for signals")]
     Signals(#[source] io::Error),
 }
@@ -62,12 +66,15 @@ pub enum ServeError {
 /// Runs the mirror until a signal ends it. `inputs` are what the configuration was made from.
 pub async fn run(config: Config, inputs: Inputs, log: Log) -> Result<(), ServeError> {
     limits::raise_open_files();
-    let service = Service::start(config, inputs, log).await?;
+    let mut watching = Watching::start(&config)?;
+    let service = Service::start(config, inputs, log, watching.watched()).await?;
     service.greet();
     let mut stop = Signals::new().map_err(ServeError::Signals)?;
+    watching.house(&service);
     while stop.next().await == Signal::Reload {
         service.reload().await;
     }
+    watching.stopping();
     service.stop(stop.ending()).await;
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::{
     memory::PoolUsage,
     metrics::{
         CacheReading, Circuit, EndpointReading, FilesystemReading, InspectionReading, LedgerReading,
-        Readings, Storing, UpkeepReading, WanReading, WorkerReading,
+        Readings, Storing, UpkeepReading, WanReading, WatchdogReading, WorkerReading,
     },
 };
 
@@ -119,6 +119,10 @@ impl Readings for Facts {
                 .map(|(what, outcomes)| inspected(what, &outcomes))
                 .collect(),
         }
+    }
+
+    fn watchdog(&self) -> WatchdogReading {
+        self.watched.reading()
     }
 
     fn log_lines_dropped(&self) -> u64 {

@@ -22,13 +22,16 @@ use super::{
     house::House,
     inspecting::Inspecting,
     reload::Reloader,
-    upstreams, welcome,
+    upstreams,
+    watching::Watched,
+    welcome,
 };
 use crate::{
     cache::Cache,
     clock::Clock,
     config::{Config, Inputs},
     console::Console,
+    heartbeat::Beat,
     listen::{Bound, Listeners, Shutdown, bind, bind_local},
     memory::Budget,
     metrics::{Exposition, Metrics},
@@ -36,6 +39,7 @@ use crate::{
     registry::Registry,
     source::chain,
     telemetry::Log,
+    watchdog::Part,
 };
 
 /// How long what is in flight may go on once the mirror is told to stop. Container runtimes and service
@@ -59,7 +63,12 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) async fn start(config: Config, inputs: Inputs, log: Log) -> Result<Self, ServeError> {
+    pub(super) async fn start(
+        config: Config,
+        inputs: Inputs,
+        log: Log,
+        watched: Watched,
+    ) -> Result<Self, ServeError> {
         let create = std::fs::create_dir_all(&config.data_dir);
         create.map_err(|source| ServeError::Folder {
             path: config.data_dir.clone(),
@@ -80,7 +89,15 @@ impl Service {
         let listeners = listeners(&config, &cache)?;
         let bound = listeners.bound();
         let site = Arc::new(ArcSwap::from_pointee(Site { config, made }));
-        let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site, &opened);
+        let collecting = Collecting::start(
+            &site.load().config,
+            &cache,
+            &mirror,
+            &clock,
+            &site,
+            &opened,
+            &watched.pause,
+        );
         let inspecting = Inspecting::start(
             &site.load().config,
             &cache,
@@ -88,6 +105,7 @@ impl Service {
             &collecting.janitor,
             &clock,
             &site,
+            &watched.pause,
         );
         let reloader = Arc::new(Reloader {
             inputs,
@@ -106,6 +124,7 @@ impl Service {
             collector: collecting.collector.clone(),
             janitor: collecting.janitor.clone(),
             inspector: inspecting.inspector.clone(),
+            watched,
             clock,
             client,
             metrics: metrics.clone(),
@@ -137,6 +156,16 @@ impl Service {
             upkeep: tokio::spawn(async move { mirror.resume_fills().await }),
             cache,
         })
+    }
+
+    /// What is watched of it.
+    pub(super) fn beats(&self) -> [(Part, Beat); 4] {
+        [
+            (Part::Index, self.cache.beat()),
+            (Part::Fills, self.facts.mirror.beat()),
+            (Part::Collector, self.collecting.beat.clone()),
+            (Part::Inspection, self.inspecting.beat.clone()),
+        ]
     }
 
     /// Tells whoever started it how to use it.

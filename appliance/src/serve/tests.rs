@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixStream},
 };
 
-use super::service::Service;
+use super::{service::Service, watching::Watched};
 use crate::{
     api::{Images, Mode, PullEvent, Reloaded, Status, path},
     cache::eviction::Cost,
@@ -50,7 +50,7 @@ impl Bed {
             environment: std::collections::BTreeMap::new(),
         };
         let config = config::load(&inputs).expect("a configuration").config;
-        let service = Service::start(config, inputs, Log::nowhere())
+        let service = Service::start(config, inputs, Log::nowhere(), Watched::default())
             .await
             .expect("started");
         let address = service.bound().http.expect("a port");

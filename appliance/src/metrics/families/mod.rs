@@ -5,6 +5,7 @@ mod process;
 mod read;
 mod upkeep;
 mod upstreams;
+mod watchdog;
 
 use std::fmt;
 
@@ -13,7 +14,9 @@ use prometheus_client::{
     metrics::MetricType,
 };
 
-pub(super) use self::{counted::Counted, process::Process, read::Read, upkeep::Upkeep, upstreams::Upstreams};
+pub(super) use self::{
+    counted::Counted, process::Process, read::Read, upkeep::Upkeep, upstreams::Upstreams, watchdog::Watchdog,
+};
 use super::Histogram;
 
 type Labels<'a, const N: usize> = [(&'a str, &'a str); N];
