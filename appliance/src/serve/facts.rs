@@ -16,7 +16,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::time::Instant;
 
 use super::{
-    collecting::told, endpoints::Opened, inspecting, status::status, upstreams::Made, watching::Watched,
+    collecting::told, endpoints::Opened, inspecting, status::status, upstreams::Made, watched::Watched,
 };
 use crate::{
     api::{Collections, ImageEntry, Images, Inspections, Status},

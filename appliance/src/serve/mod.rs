@@ -7,6 +7,7 @@
 mod build;
 mod changes;
 mod collecting;
+mod device;
 mod endpoints;
 mod facts;
 mod hands;
@@ -21,6 +22,7 @@ mod reload;
 mod service;
 mod status;
 mod upstreams;
+mod watched;
 mod watching;
 mod welcome;
 

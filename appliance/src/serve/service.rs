@@ -23,7 +23,7 @@ use super::{
     inspecting::Inspecting,
     reload::Reloader,
     upstreams,
-    watching::Watched,
+    watched::Watched,
     welcome,
 };
 use crate::{

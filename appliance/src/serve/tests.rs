@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixStream},
 };
 
-use super::{service::Service, watching::Watched};
+use super::{service::Service, watched::Watched};
 use crate::{
     api::{Images, Mode, PullEvent, Reloaded, Status, path},
     cache::eviction::Cost,

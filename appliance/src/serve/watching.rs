@@ -1,8 +1,8 @@
-//! The watchdog of this box: who is watched, what it can do, and its words.
+//! The watchdog of this box: who is watched, and what it can do.
 //!
 //! Must not know: what is done about what (that is [`crate::watchdog`]).
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, getpid, kill_process};
@@ -11,18 +11,21 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{ServeError, service::Service};
+use super::{
+    ServeError,
+    device::{self, Supervised},
+    service::Service,
+    watched::Watched,
+};
 use crate::{
-    api,
-    clock::{Clock, Timestamp},
+    clock::Clock,
     config::Config,
     heartbeat::{Beat, Work},
     janitor::Supervisor,
-    metrics::WatchdogReading,
     pause::{Cause, Pause},
     source::chain,
     watchdog::{
-        Chores, Footing, Guard, Keeper, Manager, Memory, Part, Past, RESTART, Reset, Scribe, Standing, What,
+        Chores, Footing, Gauge, Guard, Keeper, Manager, Memory, Part, Pressure, RESTART, Scribe, Start, Watch,
     },
 };
 
@@ -38,17 +41,9 @@ pub(super) struct Watching {
     watched: Watched,
     manager: Option<Arc<Manager>>,
     janitor: Arc<Mutex<Option<Supervisor>>>,
+    _memory: Watch,
     starting: Option<Work>,
     tasks: Vec<JoinHandle<()>>,
-}
-
-/// What the rest of the house has of it.
-#[derive(Clone, Default)]
-pub(super) struct Watched {
-    /// On in safe mode.
-    pub(super) pause: Pause,
-    scribe: Option<Scribe>,
-    standing: Arc<Standing>,
 }
 
 impl Watching {
@@ -62,6 +57,9 @@ impl Watching {
             None
         });
         let manager = manager.map(Arc::new);
+        let supervised = manager.as_ref().map_or(Supervised::No, |_| Supervised::Yes);
+        // Before what may take long: it bites when it is not fed from here on.
+        let (device, last_start) = device::open(config.watchdog.device.as_ref(), supervised, Path::new("/"));
         let (memory, read) = Memory::open(config.data_dir.join("watchdog"));
         if let Err(error) = read {
             tracing::warn!(file = %memory.path().display(), %error, "earlier resets are not known");
@@ -91,9 +89,20 @@ impl Watching {
             }),
         };
         let scribe = Scribe::start(chores, boot()).map_err(ServeError::Watchdog)?;
+        if last_start == Start::ByWatchdog {
+            scribe.machine_was_reset();
+        }
+        let memory = {
+            let pause = pause.clone();
+            Watch::start(Gauge::open(Path::new("/")), move |pressure| {
+                short(&pause, pressure);
+            })
+        };
+        let memory = memory.map_err(ServeError::Watchdog)?;
         let keeper = Keeper {
             scribe: scribe.clone(),
             manager: manager.clone(),
+            device,
             end: Box::new(end),
             told: None,
         };
@@ -110,6 +119,7 @@ impl Watching {
             guard,
             manager,
             janitor,
+            _memory: memory,
             starting: Some(starting),
             tasks: Vec::new(),
         })
@@ -160,6 +170,20 @@ impl Drop for Watching {
         // The runtime goes with its tasks, and that is in order.
         self.guard.leave(Part::Runtime);
         self.guard.leave(Part::Threads);
+    }
+}
+
+/// What can wait waits for memory, and is told to.
+fn short(pause: &Pause, pressure: Pressure) {
+    match pressure {
+        Pressure::High => {
+            tracing::warn!("memory is short: collecting and inspecting wait");
+            pause.begin(Cause::Memory);
+        }
+        Pressure::Low => {
+            tracing::info!("memory is not short any more");
+            pause.end(Cause::Memory);
+        }
     }
 }
 
@@ -223,74 +247,5 @@ fn block_the_runtime() {
                 std::thread::sleep(Duration::from_secs(60));
             }
         });
-    }
-}
-
-impl Watched {
-    fn past(&self) -> Past {
-        self.scribe.as_ref().map(Scribe::past).unwrap_or_default()
-    }
-
-    /// What a person should know now.
-    pub(super) fn reasons(&self) -> Vec<String> {
-        let late = self.standing.late();
-        let mut reasons: Vec<String> = late
-            .map(|(part, lasts)| format!("{part} makes no progress for {} s", lasts.as_secs()))
-            .collect();
-        let past = self.past();
-        if past.footing == Footing::Safe {
-            let last = past.resets.last().map(ToString::to_string).unwrap_or_default();
-            reasons.push(format!(
-                "safe mode: it was reset again and again, and only serves until six hours have passed; last, {last}"
-            ));
-        }
-        if self.pause.is_on(Cause::Memory) {
-            reasons.push("memory is short: collecting and inspecting wait".to_owned());
-        }
-        reasons
-    }
-
-    /// How the watchdog does, for people.
-    pub(super) fn told(&self, now: Timestamp) -> api::WatchdogStatus {
-        let past = self.past();
-        let parts = self.standing.late().map(|(part, lasts)| api::LatePart {
-            part: part.name().to_owned(),
-            seconds: lasts.as_secs(),
-        });
-        api::WatchdogStatus {
-            safe_mode: past.footing == Footing::Safe,
-            late: parts.collect(),
-            resets: past.resets.iter().map(|reset| told(reset, now)).collect(),
-        }
-    }
-
-    /// The same for a scraper.
-    pub(super) fn reading(&self) -> WatchdogReading {
-        let past = self.past();
-        let count = |what: What| past.resets.iter().filter(|reset| reset.what == what).count() as u64;
-        WatchdogReading {
-            silences: Part::ALL
-                .into_iter()
-                .map(|part| (part.name(), self.standing.silence(part).as_secs()))
-                .collect(),
-            safe_mode: u64::from(past.footing == Footing::Safe),
-            paused: u64::from(self.pause.is_on(Cause::Memory)),
-            resets: [
-                ("process", count(What::Process)),
-                ("machine", count(What::Machine)),
-            ],
-        }
-    }
-}
-
-fn told(reset: &Reset, now: Timestamp) -> api::Reset {
-    api::Reset {
-        seconds_ago: reset.at.age(now).map(|age| age.as_secs()),
-        what: match reset.what {
-            What::Process => "process",
-            What::Machine => "machine",
-        }
-        .to_owned(),
-        why: reset.to_string(),
     }
 }

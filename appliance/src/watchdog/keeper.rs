@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Acts, Footing, Manager, Scribe, Step};
+use super::{Acts, Device, Footing, Manager, Scribe, Step};
 
 /// How long the scribe may take for the last words, and the log after it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -18,6 +18,7 @@ const FLUSH: Duration = Duration::from_millis(200);
 pub struct Keeper {
     pub scribe: Scribe,
     pub manager: Option<Arc<Manager>>,
+    pub device: Option<Device>,
     /// Ends the process.
     pub end: Box<dyn FnMut() + Send>,
     /// When the manager had the last sign of life.
@@ -39,6 +40,9 @@ impl Acts for Keeper {
     }
 
     fn feed(&mut self) {
+        if let Some(device) = &mut self.device {
+            device.feed();
+        }
         if let Some(manager) = &self.manager
             && let Some(patience) = manager.patience()
             && self
@@ -50,5 +54,13 @@ impl Acts for Keeper {
         }
     }
 
-    fn release(&mut self) {}
+    fn release(&mut self) {
+        let Some(device) = self.device.take() else {
+            return;
+        };
+        let path = device.path().to_owned();
+        if let Err(error) = device.release() {
+            tracing::error!(device = %path.display(), %error, "the machine is going to be reset: its watchdog cannot be let go");
+        }
+    }
 }

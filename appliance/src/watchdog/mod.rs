@@ -8,6 +8,8 @@
 //! | [`history`], [`memory`] | the resets that there were, and the file that keeps them |
 //! | [`guard`], [`keeper`] | a thread outside of the runtime that looks again and again, and its hands |
 //! | [`scribe`] | another, which says and writes what happened, and may have to wait for it |
+//! | [`device`] | the machine's own watchdog, behind all of it |
+//! | [`pressure`] | want of memory, for which what can wait waits |
 //! | [`notify`] | the service manager that starts the process anew |
 //!
 //! ```text
@@ -25,6 +27,7 @@
 //!
 //! Must not know: what the parts do, who gives them work.
 
+mod device;
 mod guard;
 mod history;
 mod judge;
@@ -33,8 +36,10 @@ mod ladder;
 mod memory;
 mod notify;
 mod part;
+mod pressure;
 mod scribe;
 
+pub use device::{Choice, Closing, Device, Facts, Start, Unfed};
 pub use guard::{Acts, Guard, Standing};
 pub use history::{History, Late, Reset, What};
 pub use judge::{Judge, Silence};
@@ -43,6 +48,7 @@ pub use ladder::{Circumstances, Footing, Ladder, Step};
 pub use memory::Memory;
 pub use notify::{Manager, Unreachable};
 pub use part::{Part, Remedy};
+pub use pressure::{Gauge, Pressure, Watch};
 pub use scribe::{Chores, Past, Scribe};
 
 /// The process's exit code when it is to be started anew: a failure that may not come again (`EX_TEMPFAIL`).
