@@ -13,6 +13,7 @@ mod facts;
 mod hands;
 mod house;
 mod inspecting;
+mod knocking;
 mod limits;
 mod obtaining;
 mod pages;

@@ -21,6 +21,7 @@ use super::{
     hands::Hands,
     house::House,
     inspecting::Inspecting,
+    knocking::Mark,
     reload::Reloader,
     upstreams,
     watched::Watched,
@@ -51,7 +52,8 @@ const STORING: Duration = Duration::from_secs(2);
 
 /// A mirror that serves.
 pub(super) struct Service {
-    bound: Bound,
+    pub(super) bound: Bound,
+    pub(super) mark: Mark,
     pub(super) facts: Arc<Facts>,
     reloader: Arc<Reloader>,
     cache: Cache,
@@ -138,14 +140,17 @@ impl Service {
             facts: facts.clone(),
         });
         let exposition = Arc::new(Exposition::new(metrics.clone(), facts.clone()));
+        let mark = Mark::default();
         let house = House {
             registry: Registry::new(mirror.clone()),
             console: Console::new(facts.clone(), hands, exposition),
             metrics,
+            mark: mark.clone(),
         };
         let (shutdown, serving) = listeners.serve(house, GRACE);
         Ok(Self {
             bound,
+            mark,
             facts,
             reloader,
             shutdown,

@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     ServeError,
     device::{self, Supervised},
+    knocking::keep_knocking,
     service::Service,
     watched::Watched,
 };
@@ -140,6 +141,13 @@ impl Watching {
         self.guard.watch(Part::Threads, threads.clone());
         self.tasks.push(tokio::spawn(tick(runtime)));
         self.tasks.push(tokio::spawn(find_threads(threads)));
+        if let Some(bound) = service.bound.http {
+            let door = Beat::default();
+            self.guard.watch(Part::Door, door.clone());
+            let (site, mark) = (service.facts.site.clone(), service.mark.clone());
+            self.tasks
+                .push(tokio::spawn(keep_knocking(bound, site, mark, door)));
+        }
         self.guard.leave(Part::Start);
         self.starting = None;
         if let Some(manager) = &self.manager {
@@ -156,6 +164,7 @@ impl Watching {
 
     /// The end begins.
     pub(super) fn stopping(&self) {
+        self.guard.leave(Part::Door);
         if let Some(manager) = &self.manager {
             manager.stopping();
         }

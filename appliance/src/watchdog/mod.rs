@@ -9,6 +9,7 @@
 //! | [`guard`], [`keeper`] | a thread outside of the runtime that looks again and again, and its hands |
 //! | [`scribe`] | another, which says and writes what happened, and may have to wait for it |
 //! | [`device`] | the machine's own watchdog, behind all of it |
+//! | [`probe`] | knocking at the box's own door |
 //! | [`pressure`] | want of memory, for which what can wait waits |
 //! | [`notify`] | the service manager that starts the process anew |
 //!
@@ -37,6 +38,7 @@ mod memory;
 mod notify;
 mod part;
 mod pressure;
+mod probe;
 mod scribe;
 
 pub use device::{Choice, Closing, Device, Facts, Start, Unfed};
@@ -49,6 +51,7 @@ pub use memory::Memory;
 pub use notify::{Manager, Unreachable};
 pub use part::{Part, Remedy};
 pub use pressure::{Gauge, Pressure, Watch};
+pub use probe::{Answer, Knock, PATIENCE, doors};
 pub use scribe::{Chores, Past, Scribe};
 
 /// The process's exit code when it is to be started anew: a failure that may not come again (`EX_TEMPFAIL`).

@@ -82,18 +82,16 @@ impl Bed {
         }
     }
 
-    /// Waits until who is late is in the file. The write follows the deed.
-    fn written(&self, part: Part) {
+    /// Waits until the file says so: the write follows the deed.
+    fn written(&self, resets: usize, late: &[Part]) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        let is_there = || {
+        let is_so = || {
             let (memory, _) = Memory::open(self.path());
-            memory
-                .history()
-                .late()
-                .iter()
-                .any(|late| late.part == part.name())
+            let history = memory.history();
+            let known = history.late().iter().map(|late| late.part.as_str());
+            history.resets().len() == resets && known.eq(late.iter().map(|part| part.name()))
         };
-        while !is_there() {
+        while !is_so() {
             assert!(Instant::now() < deadline, "it is not written");
             std::thread::yield_now();
         }
@@ -205,7 +203,7 @@ fn a_part_that_hangs_is_told_and_its_worker_killed() {
         "one of two"
     );
     // Whoever is reset next knows who was late.
-    bed.written(Part::Collector);
+    bed.written(0, &[Part::Collector]);
     assert_eq!(scribe.past().resets, []);
     let next = bed.scribe("boot-2", &bed.path(), None);
     next.machine_was_reset();
@@ -241,7 +239,7 @@ fn a_manager_is_told_when_it_is_over() {
 #[test]
 fn the_third_reset_leads_to_safe_mode_and_a_start_knows_of_it() {
     let bed = Bed::new();
-    for boot in ["a", "b", "c"] {
+    for (resets, boot) in (1..).zip(["a", "b", "c"]) {
         let scribe = bed.scribe(boot, &bed.path(), None);
         assert_eq!(scribe.footing(), Footing::Firm, "{boot}");
         bed.clock
@@ -253,7 +251,7 @@ fn the_third_reset_leads_to_safe_mode_and_a_start_knows_of_it() {
             assert_eq!(bed.next(), Done::Stands(Footing::Safe));
         }
         assert_eq!(bed.next(), Done::Killed);
-        bed.written(Part::Collector);
+        bed.written(resets, &[Part::Collector]);
     }
     let scribe = bed.scribe("d", &bed.path(), None);
     assert_eq!(scribe.footing(), Footing::Safe);
