@@ -11,7 +11,8 @@ use crate::{
     watchdog::{Choice, Device, Facts, Start},
 };
 
-const USUAL: &str = "/dev/watchdog";
+/// Below the root.
+const USUAL: &str = "dev/watchdog";
 
 /// Whether somebody starts the process anew when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(super) fn open(
     supervised: Supervised,
     root: &Path,
 ) -> (Option<Device>, Start) {
-    let usual = PathBuf::from(USUAL);
+    let usual = root.join(USUAL);
     let (path, choice) = match wanted {
         None => return (None, Start::Unknown),
         Some(Limit::At(path)) => (path, Choice::Named),
@@ -77,10 +78,13 @@ mod tests {
         fs::write(folder.join("bootstatus"), "32\n").expect("a file");
         let path = root.path().join("watchdog");
         fs::write(&path, "").expect("a file");
-        let opened = |wanted: Option<Limit<PathBuf>>| {
-            let (device, start) = open(wanted.as_ref(), Supervised::No, root.path());
+        fs::create_dir(root.path().join("dev")).expect("a folder");
+        fs::write(root.path().join(USUAL), "").expect("a file");
+        let by = |supervised, wanted: Option<Limit<PathBuf>>| {
+            let (device, start) = open(wanted.as_ref(), supervised, root.path());
             (device.is_some(), start)
         };
+        let opened = |wanted| by(Supervised::No, wanted);
         assert_eq!(opened(Some(Limit::At(path))), (true, Start::ByWatchdog));
         assert_eq!(opened(None), (false, Start::Unknown), "switched off");
         assert_eq!(
@@ -88,6 +92,7 @@ mod tests {
             (false, Start::ByWatchdog),
             "nobody starts it anew"
         );
+        assert_eq!(by(Supervised::Yes, Some(Limit::Auto)), (true, Start::ByWatchdog));
         let missing = root.path().join("watchdog9");
         assert_eq!(opened(Some(Limit::At(missing))), (false, Start::Unknown));
     }
