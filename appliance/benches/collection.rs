@@ -22,7 +22,9 @@ use larder::{
     cache::{Cache, Options, Remains, VerifiedBytes, eviction::Cost},
     clock::Clock,
     collector::{Collector, Hands, Record, Removed, Settings, Unable},
+    heartbeat::Beat,
     oci::{Algorithm, Digest, Repository},
+    pause::Pause,
 };
 
 /// Of each blob, in bytes: a configuration's size.
@@ -123,6 +125,8 @@ fn settings(data: &Path, clock: &Clock, low: f64, in_window: Arc<AtomicBool>) ->
         gone: Arc::new(|| {}),
         short: Arc::new(|| {}),
         history: data.join("collections.log"),
+        beat: Beat::default(),
+        pause: Pause::default(),
     }
 }
 

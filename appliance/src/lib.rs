@@ -13,9 +13,11 @@
 //! - [`source`]: the contract between the mirror and whoever supplies content
 //! - [`delivery`]: how bytes leave the box · [`memory`]: the one budget for bytes in flight
 //! - [`monitor`]: what the box and the mirror measure of themselves, in the words of [`rule`]
+//! - [`watchdog`]: whether all parts get on, and what is done when one hangs
 //! - [`config`]: what a person may set · [`telemetry`], [`metrics`]: what the box says of itself
 //! - [`tls`], [`lan`]: the box's own certificate and addresses
-//! - [`clock`], [`backoff`], [`oci`]: time, growing waits and names, known to all
+//! - [`clock`], [`backoff`], [`heartbeat`], [`pause`], [`oci`]: time, growing waits, progress, what is to wait, and
+//!   names, known to all
 
 // The simulators beside the benchmarks are tested from within, too, and speak of the crate by its name.
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub mod config;
 pub mod console;
 pub mod delivery;
 pub mod dial;
+pub mod heartbeat;
 pub mod inspection;
 pub mod janitor;
 pub mod lan;
@@ -41,6 +44,7 @@ pub mod metrics;
 pub mod mirror;
 pub mod monitor;
 pub mod oci;
+pub mod pause;
 pub mod registry;
 mod retry_after;
 pub mod rule;
@@ -49,3 +53,4 @@ pub mod source;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;
+pub mod watchdog;

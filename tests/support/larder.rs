@@ -15,6 +15,7 @@ pub use metrics::Metrics;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::ExitStatus,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -125,6 +126,12 @@ impl Larder {
     /// `kill -9`.
     pub async fn kill(&mut self) {
         self.process.take().expect("larder runs").kill().await;
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        let mut process = self.process.take().expect("larder runs");
+        wait::within("larder to end", limit, process.ended()).await
     }
 
     /// `SIGTERM`, and waits for the end.

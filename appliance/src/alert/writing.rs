@@ -21,7 +21,7 @@ use super::{
     book::{Book, Page},
     store::Store,
 };
-use crate::source::chain;
+use crate::{heartbeat::Beat, source::chain};
 
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -34,6 +34,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub struct Writing {
     end: watch::Sender<bool>,
     written: watch::Receiver<u64>,
+    beat: Beat,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -59,17 +60,24 @@ impl Writing {
     pub fn start(book: &Book, store: impl Store) -> io::Result<Self> {
         let (end, ends) = watch::channel(false);
         let (tell, written) = watch::channel(0);
-        let pages = book.pages();
+        let (pages, beat) = (book.pages(), Beat::default());
+        let own = beat.clone();
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let thread = thread::Builder::new()
             .name("alerts".to_owned())
             .stack_size(STACK)
-            .spawn(move || runtime.block_on(write_all(pages, store, tell, ends)))?;
+            .spawn(move || runtime.block_on(write_all(pages, store, tell, ends, own)))?;
         Ok(Self {
             end,
             written,
+            beat,
             thread: Some(thread),
         })
+    }
+
+    /// Whether it gets on with what there is to write.
+    pub fn beat(&self) -> Beat {
+        self.beat.clone()
     }
 
     pub fn written(&self) -> Written {
@@ -97,12 +105,17 @@ pub(super) async fn write_all(
     mut store: impl Store,
     tell: watch::Sender<u64>,
     mut ends: watch::Receiver<bool>,
+    beat: Beat,
 ) {
     let mut failing = false;
     loop {
         let page = pages.borrow_and_update().clone();
         if page.number > *tell.borrow() {
-            match store.write(&page) {
+            let work = beat.work();
+            let outcome = store.write(&page);
+            // A refusal is an answer, too.
+            drop(work);
+            match outcome {
                 Ok(()) => {
                     if std::mem::take(&mut failing) {
                         tracing::info!("alerts are written down again");

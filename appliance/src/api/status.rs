@@ -21,6 +21,9 @@ pub struct Status {
     pub upstreams: Vec<UpstreamStatus>,
     #[serde(default)]
     pub collector: Option<CollectorStatus>,
+    /// Nothing from a box that does not say.
+    #[serde(default)]
+    pub watchdog: Option<WatchdogStatus>,
     #[serde(default)]
     pub alerts: Vec<Alert>,
 }
@@ -158,6 +161,34 @@ pub enum CircuitStatus {
         reason: String,
         retry_in_seconds: u64,
     },
+}
+
+/// Whether all parts of the box get on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchdogStatus {
+    /// After several resets: the box serves, and does nothing else.
+    pub safe_mode: bool,
+    /// Parts that have something to do and make no progress.
+    pub late: Vec<LatePart>,
+    /// The last resets, the latest last.
+    pub resets: Vec<Reset>,
+}
+
+/// A part that makes no progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatePart {
+    pub part: String,
+    pub seconds: u64,
+}
+
+/// A reset by the watchdog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reset {
+    /// Nothing when the clock was wrong then.
+    pub seconds_ago: Option<u64>,
+    /// `process` or `machine`.
+    pub what: String,
+    pub why: String,
 }
 
 /// An open incident.

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::{Clock, Timestamp},
+    heartbeat::Beat,
     oci::{Digest, Repository},
     source::chain,
 };
@@ -244,6 +245,11 @@ impl Cache {
             state: inner.index.state(),
             counters: inner.index.counters(),
         }
+    }
+
+    /// What the index's writer does with the changes that wait.
+    pub fn beat(&self) -> Beat {
+        self.inner.index.beat()
     }
 
     /// Whether the cache stores; [`Cache::stats`] without the rest.

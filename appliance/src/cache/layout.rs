@@ -38,8 +38,8 @@ pub(crate) struct Layout {
 pub(super) const SET_ASIDE: &str = "index.redb.corrupt-";
 
 /// What the rest of the house keeps beside the cache: the commands' socket, the certificate, what was collected and
-/// inspected.
-const HOUSEMATES: [&str; 8] = [
+/// inspected, and the resets that there were.
+const HOUSEMATES: [&str; 9] = [
     "larder.sock",
     "tls",
     "collections.log",
@@ -48,6 +48,7 @@ const HOUSEMATES: [&str; 8] = [
     "inspection.new",
     "state.redb",
     "state.redb.damaged",
+    "watchdog",
 ];
 
 impl Layout {

@@ -19,6 +19,7 @@ use crate::{
         Cache, Condemned, Pressure, Remains, Terms,
         eviction::{Amount, Outcome},
     },
+    pause::Errand,
     source::chain,
 };
 
@@ -40,6 +41,15 @@ const VAIN_PASSES: u32 = 2;
 pub(super) struct Task {
     pub(super) why: Why,
     pub(super) mode: Mode,
+}
+
+impl Task {
+    fn errand(self) -> Errand {
+        match self.why {
+            Why::Asked => Errand::Asked,
+            _ => Errand::Own,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,6 +262,8 @@ impl Run<'_> {
     ) -> Result<Amount, Stop> {
         let mut freed = Amount::NOTHING;
         loop {
+            self.settings.pause.over(task.errand(), &self.settings.beat).await;
+            self.settings.beat.step();
             let began = Instant::now();
             let Some(taken) = collection.advance().await? else {
                 return Ok(freed);
@@ -274,6 +286,7 @@ impl Run<'_> {
     async fn remove_condemned(&mut self, sum: &mut Sum) -> Result<(), Stop> {
         for remains in Remains::ALL {
             let removed = remove_condemned(self.hands, self.condemned, remains).await;
+            self.settings.beat.step();
             sum.files += removed.map_err(Stop::Hands)?.files;
         }
         Ok(())

@@ -22,7 +22,9 @@ use crate::{
         eviction::{Amount, Forecast},
     },
     clock::Clock,
+    heartbeat::Beat,
     oci::Digest,
+    pause::{Errand, Pause},
 };
 
 /// How often the marks are looked at when nobody says that there should be room.
@@ -63,6 +65,10 @@ pub struct Settings {
     pub short: Arc<dyn Fn() + Send + Sync>,
     /// Where the history is kept.
     pub history: PathBuf,
+    /// Told with each piece.
+    pub beat: Beat,
+    /// Nothing is collected while it is on, unless somebody asks.
+    pub pause: Pause,
 }
 
 /// The collector. Clones are the same one; it ends when the last is dropped, or when it is stopped.
@@ -228,6 +234,9 @@ impl Keeper {
         let pressure = self.cache.pressure().ok()?;
         let in_window = (self.settings.window)();
         self.window_used &= in_window;
+        if self.settings.pause.holds(Errand::Own) {
+            return None;
+        }
         if self.rest.is_some_and(|rest| Instant::now() < rest) || self.is_settling() {
             return None;
         }
@@ -262,6 +271,7 @@ impl Keeper {
     }
 
     async fn collect(&mut self, why: Why, mode: Mode) -> Record {
+        let _work = self.settings.beat.work();
         let mut run = Run {
             cache: &self.cache,
             hands: &*self.hands,

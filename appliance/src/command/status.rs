@@ -63,6 +63,16 @@ pub(super) fn screen(status: &Status) -> String {
             bytes(collector.freed_bytes)
         );
     }
+    if let Some(last) = status
+        .watchdog
+        .as_ref()
+        .and_then(|watchdog| watchdog.resets.last())
+    {
+        let ago = last
+            .seconds_ago
+            .map_or("some time ago".into(), |seconds| format!("{} ago", age(seconds)));
+        let _ = writeln!(text, "watchdog   {ago}, {}", last.why);
+    }
     for alert in &status.alerts {
         let _ = writeln!(
             text,
@@ -116,6 +126,8 @@ mod tests {
                 {"endpoint": "https://registry-1.docker.io", "state": "resting", "retry_in_seconds": 20},
             ]}],
             "collector": {"state": "idle", "last_run_seconds_ago": null, "freed_bytes": 0},
+            "watchdog": {"safe_mode": false, "late": [], "resets": [{"seconds_ago": 300, "what": "process",
+                "why": "the process was started anew: index made no progress for 300 s"}]},
             "alerts": [{"id": "7", "summary": "the disk is full", "open_seconds": 61}],
             "from_the_future": true,
         }))
@@ -129,6 +141,7 @@ cache      1.4 GiB of 2.8 GiB (50 %), 12 of 100 inodes (12 %); 3 images, 20 blob
 traffic    100 requests, 75.0 % hits; 4.0 KiB served, 1.0 KiB over the WAN, 3.0 KiB saved
 upstream   docker.io https://registry-1.docker.io: RESTING after faults, asked again in 20s; 76 of 100 pulls left
 collector  idle, never ran, 0 B freed
+watchdog   5m ago, the process was started anew: index made no progress for 300 s
 ALERT      the disk is full (7, open 1m)
 "
         );

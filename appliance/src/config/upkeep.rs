@@ -73,6 +73,16 @@ pub(super) fn monitor(s: &Section<'_>) -> Option<MonitorConfig> {
         );
         return None;
     }
+    // What is told within minutes has to be looked for within them.
+    if interval > Duration::from_secs(60) {
+        s.refuse(
+            "interval",
+            "what happens in between would not be seen",
+            Some("at most \"1m\"".into()),
+            "lower it",
+        );
+        return None;
+    }
     Some(MonitorConfig { interval })
 }
 

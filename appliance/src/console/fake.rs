@@ -64,6 +64,10 @@ impl Readings for Quiet {
         }
     }
 
+    fn watchdog(&self) -> crate::metrics::WatchdogReading {
+        crate::metrics::WatchdogReading::default()
+    }
+
     fn upkeep(&self) -> UpkeepReading {
         UpkeepReading::default()
     }
@@ -90,6 +94,7 @@ impl Facts for Box7 {
             traffic: Traffic::default(),
             upstreams: Vec::new(),
             collector: None,
+            watchdog: None,
             alerts: Vec::new(),
         }
     }

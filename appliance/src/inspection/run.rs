@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn walking(&self, walk: Walk, pace: Pace) -> Walking<'a> {
-        Walking::begin(self.walker, walk, pace, &self.settings.clock)
+        Walking::begin(self.walker, walk, pace, self.settings)
     }
 
     /// Tells what has come since it was told last.

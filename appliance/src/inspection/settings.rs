@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{cache::Ages, clock::Clock, janitor::Pace};
+use crate::{cache::Ages, clock::Clock, heartbeat::Beat, janitor::Pace, pause::Pause};
 
 /// A scrub is to be done in this time, in days.
 const WEEK: f64 = 7.0;
@@ -29,6 +29,10 @@ pub struct Settings {
     pub memory: PathBuf,
     pub save_every: Duration,
     pub rng: fastrand::Rng,
+    /// Told with each step of a walk.
+    pub beat: Beat,
+    /// Nothing is inspected while it is on, unless somebody asks.
+    pub pause: Pause,
 }
 
 impl Settings {
@@ -61,6 +65,8 @@ impl Settings {
             memory,
             save_every: Duration::from_secs(60),
             rng: fastrand::Rng::new(),
+            beat: Beat::default(),
+            pause: Pause::default(),
         }
     }
 }

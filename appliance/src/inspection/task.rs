@@ -23,6 +23,7 @@ use crate::{
     cache::{Cache, Condemned},
     clock::Timestamp,
     collector::Hands,
+    pause::Errand,
 };
 
 /// How often it is looked whether something is due.
@@ -112,9 +113,11 @@ impl Keeper {
     fn next(&mut self) -> Option<What> {
         // Who has gone waits for nothing.
         self.asked.retain(|asked| !asked.done.is_closed());
-        What::ALL
-            .into_iter()
-            .find(|what| self.is_asked(*what) || self.is_due(*what))
+        let pause = &self.settings.pause;
+        What::ALL.into_iter().find(|what| {
+            self.is_asked(*what) && !pause.holds(Errand::Asked)
+                || self.is_due(*what) && !pause.holds(Errand::Own)
+        })
     }
 
     fn is_asked(&self, what: What) -> bool {
@@ -190,6 +193,10 @@ impl Keeper {
         };
         // Neither a person nor what was lost waits for a window.
         let at_once = what == What::Recovery || is_asked;
+        let errand = if is_asked { Errand::Asked } else { Errand::Own };
+        let pausing = self.settings.pause.clone();
+        let mut begun = pin!(pausing.begun(errand));
+        let _work = self.settings.beat.work();
         let (stop, lost) = (Notify::new(), self.cache.lost());
         let pause = {
             let mut run = Run {
@@ -204,7 +211,7 @@ impl Keeper {
             let mut advancing = pin!(run.advance(&mut pass, Some(rate), &stop));
             let mut look = interval(LOOK.min(self.settings.save_every));
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut open = true;
+            let (mut open, mut goes_on) = (true, true);
             loop {
                 tokio::select! {
                     pause = &mut advancing => break pause,
@@ -221,6 +228,10 @@ impl Keeper {
                             stop.notify_one();
                         }
                     },
+                    () = &mut begun, if goes_on => {
+                        goes_on = false;
+                        stop.notify_one();
+                    }
                     // What it compares with is gone, and what was on it is to be found first.
                     () = lost.notified() => stop.notify_one(),
                     _ = look.tick() => {

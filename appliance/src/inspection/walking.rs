@@ -6,9 +6,10 @@
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, mpsc};
 
-use super::walker::Walker;
+use super::{settings::Settings, walker::Walker};
 use crate::{
     clock::{Clock, Timestamp},
+    heartbeat::Beat,
     janitor::{JobError, Pace, Report, Step, Walk},
 };
 
@@ -18,6 +19,7 @@ pub(super) struct Walking<'a> {
     steps: mpsc::Receiver<Step>,
     ended: Option<Result<Report, JobError>>,
     clock: &'a Clock,
+    beat: &'a Beat,
     since: Timestamp,
     counted: Counted,
 }
@@ -39,14 +41,15 @@ pub(super) enum Next {
 }
 
 impl<'a> Walking<'a> {
-    pub(super) fn begin(walker: &'a dyn Walker, walk: Walk, pace: Pace, clock: &'a Clock) -> Self {
+    pub(super) fn begin(walker: &'a dyn Walker, walk: Walk, pace: Pace, settings: &'a Settings) -> Self {
         let (told, steps) = mpsc::channel(1);
         Self {
             walk: walker.walk(walk, pace, told),
             steps,
             ended: None,
-            since: clock.now(),
-            clock,
+            since: settings.clock.now(),
+            clock: &settings.clock,
+            beat: &settings.beat,
             counted: Counted::default(),
         }
     }
@@ -63,6 +66,7 @@ impl<'a> Walking<'a> {
                     continue;
                 }
             };
+            self.beat.step();
             let Some(step) = step else { break };
             let since = std::mem::replace(&mut self.since, self.clock.now());
             return Next::Step(step, since);

@@ -24,7 +24,7 @@ pub use histogram::Histogram;
 pub use labels::{FillFailure, Kind, Outcome, StatusClass};
 pub use readings::{
     CacheReading, Circuit, EndpointReading, FilesystemReading, InspectionReading, LedgerReading, Readings,
-    ReceiverReading, Storing, UpkeepReading, WanReading, WatchReading, WorkerReading,
+    ReceiverReading, Storing, UpkeepReading, WanReading, WatchReading, WatchdogReading, WorkerReading,
 };
 
 /// The media type of [`Exposition::render`].
@@ -162,7 +162,8 @@ impl Exposition {
         registry.register_collector(Box::new(families::Upstreams(readings.clone())));
         registry.register_collector(Box::new(families::Read(readings.clone())));
         registry.register_collector(Box::new(families::Upkeep(readings.clone())));
-        registry.register_collector(Box::new(families::Watch(readings)));
+        registry.register_collector(Box::new(families::Watch(readings.clone())));
+        registry.register_collector(Box::new(families::Watchdog(readings)));
         registry.register_collector(Box::new(families::Process));
         Self(registry)
     }

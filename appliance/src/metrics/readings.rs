@@ -25,6 +25,8 @@ pub trait Readings: fmt::Debug + Send + Sync + 'static {
 
     fn watch(&self) -> WatchReading;
 
+    fn watchdog(&self) -> WatchdogReading;
+
     /// Log lines that were dropped since the start.
     fn log_lines_dropped(&self) -> u64;
 }
@@ -130,6 +132,19 @@ pub struct UpkeepReading {
     pub condemned: u64,
     pub worker: WorkerReading,
     pub inspections: Vec<InspectionReading>,
+}
+
+/// Whether the parts of the box get on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WatchdogReading {
+    /// Seconds for which each part has made no progress though it has something to do.
+    pub silences: Vec<(&'static str, u64)>,
+    /// 1 while it is so.
+    pub safe_mode: u64,
+    /// 1 while what can wait waits for memory.
+    pub paused: u64,
+    /// Resets that are remembered, by what was reset.
+    pub resets: [(&'static str, u64); 2],
 }
 
 /// How the janitor's worker does.

@@ -66,6 +66,15 @@ impl Readings for Still {
         }
     }
 
+    fn watchdog(&self) -> super::WatchdogReading {
+        super::WatchdogReading {
+            silences: vec![("runtime", 3)],
+            safe_mode: 1,
+            paused: 0,
+            resets: [("process", 2), ("machine", 1)],
+        }
+    }
+
     fn upkeep(&self) -> UpkeepReading {
         UpkeepReading {
             collections: vec![("high-mark", "done", 4)],
@@ -167,6 +176,10 @@ fn what_was_counted_is_rendered() {
         "larder_janitor_hung_total 1",
         "larder_janitor_spared_total 8",
         "larder_janitor_circuit_open 1",
+        "larder_watchdog_silence_seconds{part=\"runtime\"} 3",
+        "larder_watchdog_resets{what=\"process\"} 2",
+        "larder_watchdog_safe_mode 1",
+        "larder_watchdog_paused 0",
         "larder_inspections_total{what=\"scan\",ending=\"failed\"} 2",
         "larder_inspected_files_total{what=\"scan\"} 30",
         "larder_inspection_findings_total{what=\"scan\",finding=\"lost\"} 7",

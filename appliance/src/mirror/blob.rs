@@ -10,6 +10,7 @@ use super::{
     flights::Flight,
     manifest::{LAST_WORD, STORE_PATIENCE},
     outset::{Cargo, Departed, Outset},
+    own::{OWN_BLOB, own_blob},
     route::Route,
 };
 use crate::{
@@ -78,6 +79,9 @@ impl From<Content> for BlobContent {
 impl Mirror {
     /// A blob for a client that will read it. Starts the fill when it is not here.
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobAnswer, Unserved> {
+        if *digest == own_blob() {
+            return self.own(repository).await;
+        }
         let (_, route) = self.rules().upstreams.route(repository)?;
         if let Presence::Here(content) = self.held(|| self.presence(repository, digest)).await? {
             return Ok(hit(content, self.0.cache.lease(digest)));
@@ -90,6 +94,17 @@ impl Mirror {
         filled.inspect_err(|unserved| self.0.absent_blobs.remember(repository, &asked, unserved))
     }
 
+    /// The blob that is always here. It is looked for as any other is: an index that hangs is to be seen.
+    async fn own(&self, repository: &Repository) -> Result<BlobAnswer, Unserved> {
+        self.held(|| self.presence(repository, &own_blob())).await?;
+        Ok(BlobAnswer {
+            content: BlobContent::Inline(Bytes::from_static(OWN_BLOB)),
+            outcome: Outcome::Hit,
+            lease: None,
+            source: None,
+        })
+    }
+
     /// A blob's size, for a client that only asks. Starts no fill: many clients ask before they push or
     /// skip.
     pub async fn stat_blob(
@@ -97,6 +112,10 @@ impl Mirror {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<(Option<u64>, Outcome), Unserved> {
+        if *digest == own_blob() {
+            let own = self.own(repository).await?;
+            return Ok((own.content.size(), own.outcome));
+        }
         let (_, route) = self.rules().upstreams.route(repository)?;
         if let Presence::Here(content) = self.presence(repository, digest) {
             return Ok((Some(content.size()), Outcome::Hit));

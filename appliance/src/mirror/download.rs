@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::{Reason, Unserved, pace::Pace, route::Route, suspects::Suspects};
 use crate::{
     backoff::Backoff,
+    heartbeat::Beat,
     memory::{Buffer, Permit, Pool},
     oci::Digest,
     source::{Source, SourceError, SourceName},
@@ -53,6 +54,8 @@ pub(super) struct Means {
     pub(super) pace: Pace,
     pub(super) patience: Duration,
     pub(super) suspects: Arc<Suspects>,
+    /// What arrives, and each attempt that ends, is progress.
+    pub(super) beat: Beat,
 }
 
 /// One blob, arriving.
@@ -213,6 +216,7 @@ impl Download {
 
     fn accept(&mut self, mut chunk: Bytes) -> Option<Buffer> {
         self.means.pace.arrived(chunk.len());
+        self.means.beat.step();
         let skipped = self.skip.min(chunk.len() as u64);
         self.skip -= skipped;
         chunk.advance(usize::try_from(skipped).unwrap_or(usize::MAX));
@@ -231,6 +235,7 @@ impl Download {
     fn fail(&mut self, error: SourceError) {
         tracing::debug!(digest = %self.digest, at = self.position, error = %crate::source::chain(&error), "download interrupted");
         self.stream = None;
+        self.means.beat.step();
         self.last = Some(Unserved::from_sources(&[error]));
     }
 
@@ -244,6 +249,7 @@ impl Download {
         // No permit is held while pausing.
         self.room = None;
         loop {
+            self.means.beat.step();
             if self.began.is_some() && self.moved() < PROGRESS {
                 self.fruitless += 1;
                 let since = *self.fruitless_since.get_or_insert_with(Instant::now);

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     cache::{CacheError, Content, Fill, Kind, Presence, VerifiedBytes},
+    heartbeat::Beat,
     oci::{Digest, Hasher, Repository},
     source::{SourceName, chain},
 };
@@ -44,6 +45,7 @@ impl Mirror {
             };
             async move {
                 let _in_flight = flying.mirror.0.metrics.filling();
+                let _work = flying.mirror.0.beat.work();
                 flying.run().await;
             }
         })
@@ -56,6 +58,7 @@ impl Mirror {
             pace: rules.settings.pace.clone(),
             patience: rules.settings.first_byte,
             suspects: inner.suspects.clone(),
+            beat: inner.beat.clone(),
         }
     }
 
@@ -273,6 +276,7 @@ impl Flying {
         // A pass is as slow as its reader.
         let means = Means {
             pool: self.mirror.0.budget.deliveries().clone(),
+            beat: Beat::default(),
             ..self.mirror.means()
         };
         Pass::new(self.route.clone(), self.digest, (hasher, at), size, means, opened)

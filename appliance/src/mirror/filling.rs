@@ -99,6 +99,7 @@ impl<'a> Filling<'a> {
                 Err(_) => return Err(self.failed(self.stalled())),
             };
             self.horizon.advance(hashed);
+            self.flying.mirror.0.beat.step();
         }
         let mut download = self.flying.download(adopted).of_size(self.size);
         if !whole {
@@ -125,6 +126,7 @@ impl<'a> Filling<'a> {
             let write = async {
                 let written = timeout(DISK_PATIENCE, fill.append(batch)).await;
                 self.horizon.advance(fill.len());
+                self.flying.mirror.0.beat.step();
                 written
             };
             let (written, next) = tokio::join!(write, gather(download, &mut arrived, BATCH));

@@ -27,6 +27,7 @@ mod manifest;
 mod names;
 mod negative;
 mod outset;
+mod own;
 mod pace;
 mod pass;
 mod platform;
@@ -48,6 +49,7 @@ pub use inventory::{Completeness, Kept};
 pub use listing::{ReferrersAnswer, TagsAnswer};
 pub use manifest::ManifestAnswer;
 pub use names::{Names, Unresolved};
+pub use own::{OWN_BLOB, own_blob};
 pub use pace::Pace;
 pub use pull::{BlobState, Progress, PullError};
 pub use rules::{Rules, Settings};
@@ -58,6 +60,7 @@ use arc_swap::{ArcSwap, Guard};
 use crate::{
     cache::Cache,
     clock::Clock,
+    heartbeat::Beat,
     memory::Budget,
     metrics::Metrics,
     oci::{Digest, Reference, Repository},
@@ -84,6 +87,8 @@ struct Inner {
     storing: TaskTracker,
     suspects: Arc<suspects::Suspects>,
     metrics: Arc<Metrics>,
+    /// Of fills.
+    beat: Beat,
 }
 
 impl Mirror {
@@ -105,6 +110,7 @@ impl Mirror {
             storing: TaskTracker::new(),
             suspects: Arc::default(),
             metrics,
+            beat: Beat::default(),
         }))
     }
 
@@ -132,6 +138,11 @@ impl Mirror {
     /// Content has gone: what was known to be whole is found out again.
     pub fn forget_whole(&self) {
         self.0.gate.forget();
+    }
+
+    /// What fills do.
+    pub fn beat(&self) -> Beat {
+        self.0.beat.clone()
     }
 
     pub fn cache(&self) -> &Cache {

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     config::AlertConfig,
     dial::ProxySettings,
+    heartbeat::Beat,
     rule::Severity,
     source::chain,
 };
@@ -28,6 +29,7 @@ pub(super) struct Alerting {
     book: Book,
     writing: Mutex<Option<Writing>>,
     written: Written,
+    pub(super) beat: Beat,
     clock: Clock,
     line: Line,
     host: String,
@@ -60,6 +62,7 @@ impl Alerting {
         Ok(Self {
             book: book.clone(),
             written: writing.written(),
+            beat: writing.beat(),
             writing: Mutex::new(Some(writing)),
             clock: clock.clone(),
             line: Line::new(proxy, clock.clone()),

@@ -12,9 +12,11 @@ use crate::{
     clock::{Clock, Timestamp},
     collector::{Collector, Compactor, CompactorSettings, Ending, Record, Settings},
     config::{Config, TimeOfDay, Window},
+    heartbeat::Beat,
     janitor::{Settings as JanitorSettings, Starts, Supervisor, Thread},
     mirror::Mirror,
     oci::{Digest, Image, Reference},
+    pause::Pause,
     source::chain,
 };
 
@@ -22,6 +24,7 @@ use crate::{
 pub(super) struct Collecting {
     pub(super) collector: Collector,
     pub(super) janitor: Supervisor,
+    pub(super) beat: Beat,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -33,7 +36,9 @@ impl Collecting {
         clock: &Clock,
         site: &Arc<ArcSwap<Site>>,
         opened: &Opened,
+        pause: &Pause,
     ) -> Self {
+        let beat = Beat::default();
         // The worker stands elsewhere.
         let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
         let janitor = Supervisor::new(
@@ -76,12 +81,15 @@ impl Collecting {
                 Arc::new(move || compactor.want())
             },
             history: config.data_dir.join("collections.log"),
+            beat: beat.clone(),
+            pause: pause.clone(),
         };
         let hands = Arc::new(janitor.clone());
         let (collector, task) = Collector::start(cache.clone(), hands, settings);
         Self {
             collector,
             janitor,
+            beat,
             tasks: [task, compacting],
         }
     }

@@ -15,7 +15,9 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::time::Instant;
 
-use super::{collecting::told, endpoints::Opened, inspecting, status::status, upstreams::Made};
+use super::{
+    collecting::told, endpoints::Opened, inspecting, status::status, upstreams::Made, watched::Watched,
+};
 use crate::{
     alert::Book,
     api::{Collections, ImageEntry, Images, Inspections, Status},
@@ -50,6 +52,7 @@ pub(super) struct Facts {
     pub(super) collector: Collector,
     pub(super) janitor: Supervisor,
     pub(super) inspector: Inspector,
+    pub(super) watched: Watched,
     pub(super) clock: Clock,
     pub(super) client: Client,
     pub(super) metrics: Arc<Metrics>,

@@ -8,7 +8,7 @@ use std::{
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
-use super::{pages, record::Record};
+use super::{knocking::Mark, pages, record::Record};
 use crate::{
     console::{Asker, Console},
     delivery::{Body, Line},
@@ -23,10 +23,15 @@ pub(super) struct House {
     pub(super) registry: Registry,
     pub(super) console: Console,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) mark: Mark,
 }
 
 impl App for House {
     async fn answer(&self, request: Request<Incoming>, peer: Peer, line: Line) -> Response<Tracked> {
+        if self.mark.is_on(request.headers()) {
+            let response = self.route(request, peer, &line).await;
+            return response.map(|body| Tracked::new(body, |_| ()));
+        }
         let started = Instant::now();
         let record = Record {
             method: request.method().clone(),

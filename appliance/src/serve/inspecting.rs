@@ -11,14 +11,17 @@ use crate::{
     cache::Cache,
     clock::{Clock, Timestamp},
     config::Config,
+    heartbeat::Beat,
     inspection::{Ending, Fault, Inspector, Record, Settings, What, Why},
     janitor::Supervisor,
     mirror::Mirror,
+    pause::Pause,
 };
 
 /// Inspections, and what ends with them.
 pub(super) struct Inspecting {
     pub(super) inspector: Inspector,
+    pub(super) beat: Beat,
     task: JoinHandle<()>,
 }
 
@@ -30,7 +33,9 @@ impl Inspecting {
         janitor: &Supervisor,
         clock: &Clock,
         site: &Arc<ArcSwap<Site>>,
+        pause: &Pause,
     ) -> Self {
+        let beat = Beat::default();
         let settings = Settings {
             window: {
                 let site = site.clone();
@@ -47,11 +52,17 @@ impl Inspecting {
                 let mirror = mirror.clone();
                 Arc::new(move || mirror.forget_whole())
             },
+            beat: beat.clone(),
+            pause: pause.clone(),
             ..Settings::new(clock.clone(), config.data_dir.join("inspection.json"))
         };
         let hands = Arc::new(janitor.clone());
         let (inspector, task) = Inspector::start(cache.clone(), Arc::new(janitor.clone()), hands, settings);
-        Self { inspector, task }
+        Self {
+            inspector,
+            beat,
+            task,
+        }
     }
 
     /// Ends them. What is under way goes on at the next start.

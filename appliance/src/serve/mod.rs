@@ -8,11 +8,13 @@ mod alerting;
 mod build;
 mod changes;
 mod collecting;
+mod device;
 mod endpoints;
 mod facts;
 mod figures;
 mod hands;
 mod house;
+mod inquiring;
 mod inspecting;
 mod knocking;
 mod limits;
@@ -27,6 +29,8 @@ mod service;
 mod status;
 mod upstreams;
 mod watch;
+mod watched;
+mod watching;
 mod welcome;
 
 use std::{io, path::PathBuf};
@@ -41,6 +45,7 @@ use crate::{
     upstream::UpstreamError,
 };
 use service::Service;
+use watching::Watching;
 
 /// Why the mirror cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +68,8 @@ pub enum ServeError {
     Certificate(#[source] crate::tls::TlsError),
     #[error("start watching the box")]
     Monitor(#[source] io::Error),
+    #[error("start the watchdog")]
+    Watchdog(#[source] io::Error),
     #[error("wait for signals")]
     Signals(#[source] io::Error),
 }
@@ -70,12 +77,20 @@ pub enum ServeError {
 /// Runs the mirror until a signal ends it. `inputs` are what the configuration was made from.
 pub async fn run(config: Config, inputs: Inputs, log: Log) -> Result<(), ServeError> {
     limits::raise_open_files();
-    let service = Service::start(config, inputs, log).await?;
-    service.greet();
+    let mut watching = Watching::start(&config)?;
+    // Before the door opens: whoever sees it open may ask for its end at once.
     let mut stop = Signals::new().map_err(ServeError::Signals)?;
+    let service = tokio::select! {
+        started = Service::start(config, inputs, log, watching.watched()) => started?,
+        // Nothing was promised to anybody yet.
+        () = stop.ending() => return Ok(()),
+    };
+    service.greet();
+    watching.house(&service);
     while stop.next().await == Signal::Reload {
         service.reload().await;
     }
+    watching.stopping();
     service.stop(stop.ending()).await;
     Ok(())
 }

@@ -21,6 +21,7 @@ use crate::{
     alert::{Book, IncidentId, Letter, Notice, Timing, judge, receiver::Wellbeing},
     cache::SmallDatabase,
     clock::{Clock, Timestamp},
+    heartbeat::Beat,
     monitor::{
         Sampler, Scarce, Settings, SharedBoard, culprit,
         history::{Chronicle, Limits, RedbShelf},
@@ -52,6 +53,7 @@ pub(super) struct Means<'a> {
 /// The monitor at work.
 pub(super) struct Monitoring {
     sampler: Sampler,
+    pub(super) beat: Beat,
     board: SharedBoard,
     pub(super) history: Arc<History>,
 }
@@ -96,6 +98,8 @@ impl Monitoring {
             interval,
             clock: means.clock.clone(),
         };
+        let beat = Beat::default();
+        let (work, steps) = (beat.work(), beat.clone());
         let mut round = Round {
             site: means.site.clone(),
             board: means.board.clone(),
@@ -105,9 +109,15 @@ impl Monitoring {
             culprits: BTreeMap::new(),
             last: means.pulse.last.clone(),
         };
-        let sampler = Sampler::start(&settings, probes, means.board, move |done| round.done(done.at))?;
+        let sampler = Sampler::start(&settings, probes, means.board, move |done| {
+            // As long as it samples there is another round to make.
+            let _work = &work;
+            round.done(done.at);
+            steps.step();
+        })?;
         Ok(Self {
             sampler,
+            beat,
             board: means.board.clone(),
             history,
         })

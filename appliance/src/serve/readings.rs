@@ -12,7 +12,8 @@ use crate::{
     memory::PoolUsage,
     metrics::{
         CacheReading, Circuit, EndpointReading, FilesystemReading, InspectionReading, LedgerReading,
-        Readings, ReceiverReading, Storing, UpkeepReading, WanReading, WatchReading, WorkerReading,
+        Readings, ReceiverReading, Storing, UpkeepReading, WanReading, WatchReading, WatchdogReading,
+        WorkerReading,
     },
 };
 
@@ -164,6 +165,10 @@ impl Readings for Facts {
                 lost: head.lost,
             }
         })
+    }
+
+    fn watchdog(&self) -> WatchdogReading {
+        self.watched.reading()
     }
 
     fn log_lines_dropped(&self) -> u64 {

@@ -23,12 +23,14 @@ use super::{
     figures::Figured,
     hands::Hands,
     house::House,
+    inquiring,
     inspecting::Inspecting,
-    knocking,
+    knocking::Mark,
     monitoring::{self, Monitoring, Pulse},
     reload::Reloader,
     upstreams,
     watch::Watch,
+    watched::Watched,
     welcome,
 };
 use crate::{
@@ -36,6 +38,7 @@ use crate::{
     clock::Clock,
     config::{Config, Inputs},
     console::Console,
+    heartbeat::Beat,
     listen::{Bound, Listeners, Shutdown, bind, bind_local},
     memory::Budget,
     metrics::{Exposition, Metrics},
@@ -44,6 +47,7 @@ use crate::{
     registry::Registry,
     source::chain,
     telemetry::Log,
+    watchdog::Part,
 };
 
 /// How long what is in flight may go on once the mirror is told to stop. Container runtimes and service
@@ -55,7 +59,8 @@ const STORING: Duration = Duration::from_secs(2);
 
 /// A mirror that serves.
 pub(super) struct Service {
-    bound: Bound,
+    pub(super) bound: Bound,
+    pub(super) mark: Mark,
     pub(super) facts: Arc<Facts>,
     reloader: Arc<Reloader>,
     cache: Cache,
@@ -65,12 +70,17 @@ pub(super) struct Service {
     inspecting: Inspecting,
     monitoring: Monitoring,
     alerting: Arc<Alerting>,
-    knocking: JoinHandle<()>,
+    inquiring: JoinHandle<()>,
     upkeep: JoinHandle<()>,
 }
 
 impl Service {
-    pub(super) async fn start(config: Config, inputs: Inputs, log: Log) -> Result<Self, ServeError> {
+    pub(super) async fn start(
+        config: Config,
+        inputs: Inputs,
+        log: Log,
+        watched: Watched,
+    ) -> Result<Self, ServeError> {
         let create = std::fs::create_dir_all(&config.data_dir);
         create.map_err(|source| ServeError::Folder {
             path: config.data_dir.clone(),
@@ -91,7 +101,15 @@ impl Service {
         let listeners = listeners(&config, &cache)?;
         let bound = listeners.bound();
         let site = Arc::new(ArcSwap::from_pointee(Site { config, made }));
-        let collecting = Collecting::start(&site.load().config, &cache, &mirror, &clock, &site, &opened);
+        let collecting = Collecting::start(
+            &site.load().config,
+            &cache,
+            &mirror,
+            &clock,
+            &site,
+            &opened,
+            &watched.pause,
+        );
         let inspecting = Inspecting::start(
             &site.load().config,
             &cache,
@@ -99,6 +117,7 @@ impl Service {
             &collecting.janitor,
             &clock,
             &site,
+            &watched.pause,
         );
         let database = cache.small_database(site.load().config.data_dir.join("state.redb"));
         let opening = database.clone();
@@ -128,6 +147,7 @@ impl Service {
             collector: collecting.collector.clone(),
             janitor: collecting.janitor.clone(),
             inspector: inspecting.inspector.clone(),
+            watched,
             clock: clock.clone(),
             client,
             metrics: metrics.clone(),
@@ -162,16 +182,19 @@ impl Service {
             alerting: alerting.clone(),
             clock,
         });
-        let knocking = tokio::spawn(knocking::knock(facts.clone()));
+        let inquiring = tokio::spawn(inquiring::inquire(facts.clone()));
         let exposition = Arc::new(Exposition::new(metrics.clone(), facts.clone()));
+        let mark = Mark::default();
         let house = House {
             registry: Registry::new(mirror.clone()),
             console: Console::new(facts.clone(), hands, watch, exposition),
             metrics,
+            mark: mark.clone(),
         };
         let (shutdown, serving) = listeners.serve(house, GRACE);
         Ok(Self {
             bound,
+            mark,
             facts,
             reloader,
             shutdown,
@@ -180,11 +203,23 @@ impl Service {
             inspecting,
             monitoring,
             alerting,
-            knocking,
+            inquiring,
             // Each by its own: a recovery can take hours, and neither touches what the other is at.
             upkeep: tokio::spawn(async move { mirror.resume_fills().await }),
             cache,
         })
+    }
+
+    /// What is watched of it.
+    pub(super) fn beats(&self) -> [(Part, Beat); 6] {
+        [
+            (Part::Index, self.cache.beat()),
+            (Part::Fills, self.facts.mirror.beat()),
+            (Part::Collector, self.collecting.beat.clone()),
+            (Part::Inspection, self.inspecting.beat.clone()),
+            (Part::Sampler, self.monitoring.beat.clone()),
+            (Part::Alerts, self.alerting.beat.clone()),
+        ]
     }
 
     /// Tells whoever started it how to use it.
@@ -224,7 +259,7 @@ impl Service {
             () = finished => {}
             () = hurry => tracing::warn!("stopped at once"),
         }
-        self.knocking.abort();
+        self.inquiring.abort();
         self.upkeep.abort();
         self.inspecting.stop();
         self.collecting.stop().await;

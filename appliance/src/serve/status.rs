@@ -37,6 +37,7 @@ pub(super) fn status(facts: &Facts) -> Status {
         reasons.push(format!("the last collection did not make enough room: {why}"));
     }
     reasons.extend(inspecting::reasons(&facts.inspector.history()));
+    reasons.extend(facts.watched.reasons());
     for upstream in &upstreams {
         if upstream
             .endpoints
@@ -68,6 +69,7 @@ pub(super) fn status(facts: &Facts) -> Status {
         },
         upstreams,
         collector: Some(collector(facts)),
+        watchdog: Some(facts.watched.told(facts.clock.now())),
         alerts: alerts(facts),
     }
 }

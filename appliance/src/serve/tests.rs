@@ -14,7 +14,7 @@ use tokio::{
 
 mod figures;
 
-use super::service::Service;
+use super::{knocking, service::Service, watched::Watched};
 use crate::{
     api::{Images, Mode, PullEvent, Reloaded, Status, path},
     cache::eviction::Cost,
@@ -22,6 +22,7 @@ use crate::{
     config::{self, FileChoice, Inputs},
     oci::{Algorithm, Digest, Manifest, MediaType, Repository},
     telemetry::Log,
+    watchdog::Answer,
 };
 
 /// A running house whose only upstream refuses connections.
@@ -52,7 +53,7 @@ impl Bed {
             environment: std::collections::BTreeMap::new(),
         };
         let config = config::load(&inputs).expect("a configuration").config;
-        let service = Service::start(config, inputs, Log::nowhere())
+        let service = Service::start(config, inputs, Log::nowhere(), Watched::default())
             .await
             .expect("started");
         let address = service.bound().http.expect("a port");
@@ -330,4 +331,28 @@ async fn it_stops_when_it_is_told_to() {
     bed.service.stop(std::future::pending()).await;
     assert!(TcpStream::connect(bed.address).await.is_err());
     assert!(!bed.dir.path().join("data/larder.sock").exists());
+}
+
+#[tokio::test]
+async fn its_own_knock_is_answered_and_counts_for_nothing() {
+    let bed = Bed::new().await;
+    let knock = knocking::knock(&bed.service.facts.site.load(), &bed.service.mark).expect("an upstream");
+    for _ in 0..3 {
+        let answer = knock.at(bed.address).await;
+        assert!(matches!(answer, Answer::Right), "{answer:?}");
+    }
+    let totals = bed.service.facts.metrics.totals();
+    assert_eq!((totals.requests, totals.hits, totals.bytes_served), (0, 0, 0));
+    // Who only says that he is it is a client like any other.
+    let (status, body) = bed.get(&knock.path).await;
+    assert_eq!((status, body.as_bytes()), (StatusCode::OK, knock.content));
+    let (status, headers, _) = bed.ask(Method::HEAD, &knock.path, "").await;
+    let length = headers[header::CONTENT_LENGTH].to_str().expect("text");
+    assert_eq!(
+        (status, length),
+        (StatusCode::OK, knock.content.len().to_string().as_str())
+    );
+    assert_eq!(bed.service.facts.metrics.totals().requests, 2);
+    bed.service.stop(std::future::pending()).await;
+    assert!(matches!(knock.at(bed.address).await, Answer::Wrong(_)));
 }

@@ -173,7 +173,7 @@ impl Site {
         let pages = book.pages();
         let mut tasks = vec![tokio::spawn(async move {
             let _end = _end;
-            write_all(pages, paper, tell, ends).await;
+            write_all(pages, paper, tell, ends, crate::heartbeat::Beat::default()).await;
         })];
         let names: Vec<&str> = self.mailboxes.keys().copied().collect();
         book.receivers(&names);

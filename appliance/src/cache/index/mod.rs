@@ -63,7 +63,7 @@ use parking_lot::{Condvar, Mutex};
 use redb::ReadableDatabase;
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, heartbeat::Beat};
 
 pub(crate) use backend::{BALLAST, Backend, Backing};
 pub(crate) use command::{Command, Done, Guard, Unit};
@@ -216,6 +216,11 @@ impl Index {
             generation: current.generation,
             losses: self.shared.losses.load(SeqCst),
         })
+    }
+
+    /// What the writer does with the changes that wait.
+    pub(crate) fn beat(&self) -> Beat {
+        self.queue.beat()
     }
 
     /// Told when the index was lost while in use.

@@ -10,7 +10,10 @@ use std::sync::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::cache::error::{CacheError, Kind};
+use crate::{
+    cache::error::{CacheError, Kind},
+    heartbeat::{Beat, Work},
+};
 
 use super::{
     command::{Command, Done},
@@ -27,6 +30,8 @@ pub(crate) enum Message {
         reply: Option<Reply>,
         // Room in the queue, returned when the message is gone.
         _room: Option<OwnedSemaphorePermit>,
+        /// Until it is answered.
+        work: Work,
     },
     /// A reader met an error in the index of this generation.
     Stale { generation: u64, damaged: Damaged },
@@ -55,6 +60,7 @@ pub(crate) type Outcome = oneshot::Receiver<Result<Done, CacheError>>;
 pub(crate) struct Queue {
     sender: Sender<Message>,
     room: Arc<Semaphore>,
+    beat: Beat,
 }
 
 impl Queue {
@@ -63,8 +69,14 @@ impl Queue {
         let queue = Self {
             sender,
             room: Arc::new(Semaphore::new(MOST)),
+            beat: Beat::default(),
         };
         (queue, receiver)
+    }
+
+    /// What the writer does with what is sent.
+    pub(super) fn beat(&self) -> Beat {
+        self.beat.clone()
     }
 
     /// Sends a command and waits until it is durable, or has failed.
@@ -75,6 +87,7 @@ impl Queue {
             command,
             reply: Some(reply),
             _room: Some(room),
+            work: self.beat.work(),
         });
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
@@ -89,6 +102,7 @@ impl Queue {
                     command,
                     reply: Some(reply),
                     _room: None,
+                    work: self.beat.work(),
                 });
                 answer
             })
@@ -108,6 +122,7 @@ impl Queue {
             command,
             reply: Some(reply),
             _room: None,
+            work: self.beat.work(),
         });
         answer
     }
@@ -120,6 +135,7 @@ impl Queue {
             command,
             reply: None,
             _room: None,
+            work: self.beat.work(),
         });
     }
 
@@ -130,6 +146,7 @@ impl Queue {
                 command,
                 reply: None,
                 _room: Some(room),
+                work: self.beat.work(),
             });
         }
     }

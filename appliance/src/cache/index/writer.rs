@@ -19,6 +19,7 @@ use redb::Durability;
 
 use crate::{
     cache::error::{CacheError, Kind, Resource},
+    heartbeat::Work,
     source::chain,
 };
 
@@ -59,6 +60,8 @@ pub(super) struct Writer {
 struct Entry {
     command: Command,
     reply: Option<Reply>,
+    /// Nothing for what the writer thought of itself.
+    work: Option<Work>,
 }
 
 impl Entry {
@@ -68,6 +71,8 @@ impl Entry {
         {
             tracing::debug!(cause = %chain(error), "a change to the index that nobody waits for was not made");
         }
+        // It is done when somebody hears of it, at the latest.
+        drop(self.work);
         if let Some(reply) = self.reply {
             // Whoever asked may have gone: the change is made all the same.
             let _ = reply.send(result);
@@ -97,7 +102,15 @@ impl Writer {
                 None => self.inbox.recv_timeout(self.pause()),
             };
             match message {
-                Ok(Message::Change { command, reply, .. }) => next = self.batch(Entry { command, reply }),
+                Ok(Message::Change {
+                    command, reply, work, ..
+                }) => {
+                    next = self.batch(Entry {
+                        command,
+                        reply,
+                        work: Some(work),
+                    });
+                }
                 Ok(Message::Stale { generation, damaged }) => self.stale(generation, damaged),
                 Ok(Message::Compact { queue, reply }) => self.begin_compaction(queue, reply),
                 Ok(Message::Copied) => self.finish_compaction(),
@@ -132,9 +145,15 @@ impl Writer {
         let mut other = None;
         while batch.len() < BATCH && weight < BATCH_BYTES {
             match self.inbox.try_recv() {
-                Ok(Message::Change { command, reply, .. }) => {
+                Ok(Message::Change {
+                    command, reply, work, ..
+                }) => {
                     weight += command.weight();
-                    batch.push(Entry { command, reply });
+                    batch.push(Entry {
+                        command,
+                        reply,
+                        work: Some(work),
+                    });
                 }
                 Ok(message) => {
                     other = Some(message);
@@ -304,6 +323,7 @@ impl Writer {
         self.write(vec![Entry {
             command: Command::Refreshes(self.shared.fresh.take()),
             reply: None,
+            work: None,
         }]);
     }
 

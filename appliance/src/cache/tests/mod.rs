@@ -4,6 +4,7 @@
 //! leaves. A power cut is the same under another boot id.
 
 mod ballast;
+mod beats;
 mod compaction;
 mod crash;
 pub(super) mod disk_full;

@@ -1,6 +1,7 @@
 //! The collector on a real cache, with hands that do as a test says.
 
 mod cases;
+mod pausing;
 mod refusals;
 mod settling;
 
@@ -26,8 +27,10 @@ use super::{
 use crate::{
     cache::{Cache, Call, Disk, Faults, Options, Presence, Space, VerifiedBytes, eviction::Cost},
     clock::{Clock, Timestamp},
+    heartbeat::Beat,
     memory::Buffer,
     oci::{Algorithm, Digest, Links, Manifest, MediaType, Repository, Tag, UpstreamName},
+    pause::Pause,
 };
 
 /// A disk of a size that others use, too, however full the real one is.
@@ -75,6 +78,8 @@ struct Bed {
     disk: Arc<Shared>,
     window: Arc<AtomicBool>,
     clock: Clock,
+    beat: Beat,
+    pause: Pause,
     dir: TempDir,
     images: Mutex<HashMap<u64, Manifest>>,
 }
@@ -152,6 +157,7 @@ impl Bed {
         let pinned = Arc::<Mutex<Vec<Digest>>>::default();
         let unobtainable = Arc::<Mutex<Vec<UpstreamName>>>::default();
         let window = Arc::<AtomicBool>::default();
+        let (beat, pause) = (Beat::default(), Pause::default());
         let settings = Settings {
             high: 0.93,
             low: 0.5,
@@ -182,6 +188,8 @@ impl Bed {
             gone: Arc::new(|| {}),
             short: Arc::new(|| {}),
             history: dir.path().join("collections.log"),
+            beat: beat.clone(),
+            pause: pause.clone(),
         };
         let (collector, _task) = Collector::start(cache.clone(), hands.clone(), settings);
         Self {
@@ -193,6 +201,8 @@ impl Bed {
             disk,
             window,
             clock,
+            beat,
+            pause,
             dir,
             images: Mutex::default(),
         }

@@ -29,12 +29,14 @@ use crate::{
     cache::{Cache, Options, Presence, Stamp},
     clock::Clock,
     collector::fake::{Mood, OwnHands},
+    heartbeat::Load,
     janitor::{
         Cursor, Failure, Finding, Folder, JobError, Name, Pace, Part, Progress, Refusal, Report, Step, Task,
         Walk,
     },
     memory::Buffer,
     oci::{Algorithm, Digest, Repository},
+    pause::Cause,
 };
 
 const BLOB: usize = 40_000;

@@ -189,3 +189,51 @@ async fn a_scrub_rests_outside_of_its_window_and_a_scan_comes_every_day() {
         (3, 1)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn want_of_memory_stops_it_where_it_is_and_safe_mode_keeps_it_from_beginning() {
+    let bed = Bed::new().await;
+    let blobs = bed.store_all(4).await;
+    let (pause, beat) = (bed.settings.pause.clone(), bed.settings.beat.clone());
+    pause.begin(Cause::SafeMode);
+    bed.open.store(true, SeqCst);
+    let inspector = bed.start();
+    let walks = || bed.walker.walks.lock().len();
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    assert_eq!((walks(), beat.pulse().load), (0, Load::Idle));
+    let steps = beat.pulse().steps;
+    assert_eq!(scan(&inspector).await.ending, Ending::Done, "a person asked");
+    assert!(beat.pulse().steps > steps + 1, "each step of a walk is one");
+    bed.act([Act::Stand(digest(&blobs[2]))]);
+    pause.end(Cause::SafeMode);
+    until(&inspector, |history| {
+        history
+            .iter()
+            .any(|record| record.what == What::Scrub && record.sums.files == 2)
+    })
+    .await;
+    assert_eq!(beat.pulse().load, Load::Busy);
+    pause.begin(Cause::Memory);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let so_far = walks();
+    assert_eq!(beat.pulse().load, Load::Idle, "it is stopped, and not only slow");
+    let asked = tokio::spawn({
+        let inspector = inspector.clone();
+        async move { scan(&inspector).await }
+    });
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(
+        (walks(), asked.is_finished()),
+        (so_far, false),
+        "nobody is to take memory"
+    );
+    bed.act([]);
+    pause.end(Cause::Memory);
+    assert_eq!(asked.await.expect("no panic").ending, Ending::Done);
+    until(&inspector, |history| {
+        history
+            .iter()
+            .any(|record| record.what == What::Scrub && record.ending == Ending::Done)
+    })
+    .await;
+}

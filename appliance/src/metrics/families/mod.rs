@@ -6,6 +6,7 @@ mod read;
 mod upkeep;
 mod upstreams;
 mod watch;
+mod watchdog;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ use prometheus_client::{
 
 pub(super) use self::{
     counted::Counted, process::Process, read::Read, upkeep::Upkeep, upstreams::Upstreams, watch::Watch,
+    watchdog::Watchdog,
 };
 use super::Histogram;
 

@@ -1,6 +1,7 @@
 //! The mirror on a real cache, with a source that does what a test says.
 
 mod aborts;
+mod beats;
 mod disks;
 mod policy;
 mod pull;

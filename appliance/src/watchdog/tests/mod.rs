@@ -1,0 +1,5 @@
+//! The watchdog, with time passed in.
+
+mod judging;
+mod remembering;
+mod telling;
