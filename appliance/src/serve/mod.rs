@@ -70,9 +70,14 @@ pub enum ServeError {
 /// Runs the mirror until a signal ends it. `inputs` are what the configuration was made from.
 pub async fn run(config: Config, inputs: Inputs, log: Log) -> Result<(), ServeError> {
     limits::raise_open_files();
-    let service = Service::start(config, inputs, log).await?;
-    service.greet();
+    // Before the door opens: whoever sees it open may ask for its end at once.
     let mut stop = Signals::new().map_err(ServeError::Signals)?;
+    let service = tokio::select! {
+        started = Service::start(config, inputs, log) => started?,
+        // Nothing was promised to anybody yet.
+        () = stop.ending() => return Ok(()),
+    };
+    service.greet();
     while stop.next().await == Signal::Reload {
         service.reload().await;
     }
