@@ -9,7 +9,7 @@ use std::{
     io::{self, IoSlice},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use rustix::{
@@ -75,6 +75,9 @@ pub(super) enum Extent {
 pub struct Disk {
     pub(super) faults: Option<Arc<dyn Faults>>,
     pub(super) ballast: Option<Arc<Ballast>>,
+    /// How long the databases on it are, in bytes. redb doubles its file when that is full, and gives most of it
+    /// back with a later commit.
+    pub(super) databases: Arc<AtomicU64>,
 }
 
 impl Disk {
@@ -87,7 +90,7 @@ impl Disk {
     pub fn with_faults(faults: Arc<dyn Faults>) -> Self {
         Self {
             faults: Some(faults),
-            ballast: None,
+            ..Self::default()
         }
     }
 

@@ -3,12 +3,16 @@
 //! Promises: a filesystem that says nothing of inodes has no limit on them. Must not know: what the cache's own limits
 //! are.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::atomic::Ordering::Relaxed};
 
 use super::{
     disk::{Call, Disk},
     error::{Kind, Resource, kind_of},
 };
+
+/// For the growth of databases no more than this part of a filesystem is kept: what they take beyond that they take
+/// sparse where there is no room for it.
+const MOST_GROWTH: u64 = 16;
 
 /// A filesystem's room. Bytes and inodes; `inodes == 0` means that the filesystem has no inode limit
 /// (btrfs and others report it so), not that none are left.
@@ -22,12 +26,15 @@ pub struct Space {
 }
 
 impl Disk {
-    /// The filesystem's room. What the ballast holds is as good as free.
+    /// The filesystem's room. What the ballast holds is as good as free; what the databases take at once when they
+    /// grow is as good as used.
     pub(super) fn space(&self, path: &Path) -> io::Result<Space> {
         let raw = self.raw_space(path)?;
         let held = self.ballast.as_ref().map_or(0, |ballast| ballast.held());
+        let growth = self.databases.load(Relaxed).min(raw.bytes / MOST_GROWTH);
         Ok(Space {
             free_inodes: (raw.free_inodes + held).min(raw.inodes),
+            free_bytes: raw.free_bytes.saturating_sub(growth),
             ..raw
         })
     }
@@ -60,5 +67,27 @@ impl Disk {
             }
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::tests::disk_full::Small;
+
+    #[test]
+    fn what_databases_take_when_they_grow_is_as_good_as_used() {
+        let Some(small) = Small::mount("size=16m") else {
+            return;
+        };
+        let disk = Disk::real();
+        let free = || disk.space(small.path()).expect("read").free_bytes;
+        let all = free();
+        disk.databases.store(300_000, Relaxed);
+        assert_eq!(free(), all - 300_000);
+        disk.databases.store(1 << 30, Relaxed);
+        assert_eq!(free(), all - (1 << 20), "a sixteenth, however large the index is");
+        small.stuff();
+        assert_eq!(free(), 0);
     }
 }

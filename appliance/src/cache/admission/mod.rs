@@ -68,11 +68,10 @@ pub(super) struct Admission {
     refused: refused::Refused,
 }
 
-/// What comes with content and is not it: the index's growth, which comes in steps, small blobs that go into it, and
-/// the filesystem's own blocks. In bytes: a hundredth of the filesystem, of a small one a fiftieth.
+/// What comes with content and is not it: the house's small files, and the filesystem's own blocks. In bytes: a
+/// two-hundredth of the filesystem. The growth of databases is none of it: [`Space`] takes that for used.
 fn overhead(space: Space) -> u64 {
-    let least = (space.bytes / 50).min(512 << 10);
-    (space.bytes / 100).min(64 << 20).max(least)
+    (space.bytes / 200).min(64 << 20)
 }
 
 /// Files that come with content and are not it: the log of uses while it is written anew, the history; and the

@@ -57,6 +57,7 @@ impl Backing {
         let length = file.metadata()?.len();
         let folder = path.parent().unwrap_or(&path);
         let capacity = disk.space(folder).map_or(0, |space| space.bytes);
+        disk.databases.fetch_add(length, Relaxed);
         let backing = Self {
             file,
             disk,
@@ -125,6 +126,13 @@ impl Backing {
         Ok(())
     }
 
+    /// redb has set the length.
+    fn is_long(&self, length: u64) {
+        let before = self.length.swap(length, AcqRel);
+        self.disk.databases.fetch_add(length, Relaxed);
+        self.disk.databases.fetch_sub(before, Relaxed);
+    }
+
     /// Allocates every block of the file, and the ballast.
     fn allocate(&self) -> bool {
         let length = self.length.load(Acquire);
@@ -156,6 +164,13 @@ impl Backing {
             Err(error) if matches!(kind_of(&error), Kind::Full(_)) && self.spend_ballast() => call(),
             other => other,
         }
+    }
+}
+
+impl Drop for Backing {
+    fn drop(&mut self) {
+        let length = *self.length.get_mut();
+        self.disk.databases.fetch_sub(length, Relaxed);
     }
 }
 
@@ -194,13 +209,13 @@ impl StorageBackend for Backend {
                 it.whole.store(false, Release);
                 it.disk.truncate(&it.file, it.path(), before)?;
                 it.disk.truncate(&it.file, it.path(), length)?;
-                it.length.store(length, Release);
+                it.is_long(length);
                 tracing::debug!(length, "the index grew without room for all of its blocks");
                 return Ok(());
             }
         }
         it.disk.truncate(&it.file, it.path(), length)?;
-        it.length.store(length, Release);
+        it.is_long(length);
         it.allocate();
         Ok(())
     }
@@ -222,6 +237,27 @@ impl StorageBackend for Backend {
 mod tests {
     use super::*;
     use crate::cache::tests::disk_full::Small;
+
+    #[test]
+    fn what_it_takes_when_it_doubles_is_known_to_the_disk() {
+        let folder = tempfile::tempdir().expect("made");
+        let (disk, path) = (Disk::real(), folder.path().join("index"));
+        let growth = || disk.databases.load(Relaxed);
+        let open = || {
+            let file = disk.create(&path).expect("made");
+            Backend(Backing::new(file, path.clone(), disk.clone()).expect("wrapped"))
+        };
+        let backend = open();
+        assert_eq!(growth(), 0);
+        backend.set_len(1 << 20).expect("longer");
+        assert_eq!(growth(), 1 << 20);
+        backend.set_len(300_000).expect("shorter");
+        assert_eq!(growth(), 300_000);
+        drop(backend);
+        assert_eq!(growth(), 0, "closed");
+        let _again = open();
+        assert_eq!(growth(), 300_000);
+    }
 
     #[test]
     fn on_a_full_disk_the_file_grows_and_a_few_pages_can_be_written() {
