@@ -32,7 +32,7 @@ fn stuck(config: Config) -> Config {
 #[tokio::test]
 async fn heavy_a_stuck_runtime_ends_the_process_in_time_and_the_third_leads_to_safe_mode() {
     let mut stage = Stage::start().await;
-    let config = quick(&[stage.upstream.url()]);
+    let config = quick(&[stage.upstream.url()]).set("monitor.interval", "\"1s\"");
     let blob = stage.blob(1, 200_000);
     stage.expect_blob(&blob).await;
     assert_eq!(
@@ -69,6 +69,18 @@ async fn heavy_a_stuck_runtime_ends_the_process_in_time_and_the_third_leads_to_s
     stage.larder.resume().await;
     stage.expect_blob(&stage.blob(2, 200_000)).await;
     assert_eq!(stage.larder.get("/readyz").await.expect("an answer").status, 200);
+    // One thing is told of it, and not that it was restarted as well.
+    let told = wait::until("safe mode to be an incident", wait::PATIENCE, async || {
+        let answer = stage.larder.get("/api/v1/alerts").await.ok()?;
+        let told: Value = serde_json::from_str(&answer.text()).ok()?;
+        let incidents = told["incidents"].as_array()?.clone();
+        let of = |rule: &str| incidents.iter().find(|one| one["rule"] == rule).cloned();
+        Some((of("safe-mode")?, of("restarts")?))
+    });
+    let (safe_mode, restarts) = told.await;
+    assert_eq!(safe_mode["phase"], "firing", "{safe_mode}");
+    assert_eq!(safe_mode["severity"], "critical", "{safe_mode}");
+    assert_eq!(restarts["explained_by"], "safe-mode(serve)", "{restarts}");
 }
 
 #[tokio::test]

@@ -138,14 +138,13 @@ impl Book {
         &self,
         now: Timestamp,
         judge: impl FnOnce(&mut Engine),
-        mut letter: impl FnMut(Notice) -> Option<Letter>,
+        mut letter: impl FnMut(Notice) -> Letter,
     ) {
         self.change(|state| {
             judge(&mut state.head.engine);
             for notice in state.head.engine.conclude(now) {
-                if let Some(letter) = letter(notice) {
-                    state.add(letter);
-                }
+                let letter = letter(notice);
+                state.add(letter);
             }
             state.forget_read();
             if state.head.engine.take_changed() {

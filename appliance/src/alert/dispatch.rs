@@ -146,21 +146,13 @@ mod tests {
             settle: Duration::ZERO,
             lapse: Duration::ZERO,
         };
+        let subject = Subject {
+            rule: RuleName("disk".to_owned()),
+            of: String::new(),
+        };
         let incident = Incident {
-            id: IncidentId(1),
-            subject: Subject {
-                rule: RuleName("disk".to_owned()),
-                of: String::new(),
-            },
-            terms,
             phase: Phase::Firing { since: at },
-            value: 1.0,
-            seen: at,
-            worst: 1.0,
-            told: None,
-            reminders: 0,
-            acknowledged: None,
-            hold: at,
+            ..Incident::new(IncidentId(1), subject, terms, 1.0, at)
         };
         Letter {
             notice: Notice {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Silences,
-    incident::{Incident, IncidentId, Phase, Signal, Step, Subject, lasted},
+    incident::{Ending, Incident, IncidentId, Phase, Signal, Step, Subject, lasted},
 };
 use crate::{
     clock::Timestamp,
@@ -273,11 +273,16 @@ impl Engine {
         of.map(|incident| Label::new(&incident.subject.of)).collect()
     }
 
-    /// Ends the incidents of rules that are not there any more; nobody is told.
-    pub fn keep_only(&mut self, mut is_known: impl FnMut(&Subject) -> bool) {
-        let before = self.incidents.len();
-        self.incidents.retain(|incident| is_known(&incident.subject));
-        self.changed |= self.incidents.len() < before;
+    /// Ends incidents that nobody watches any more: whoever was told of their beginning is told of it.
+    pub fn keep_only(&mut self, mut is_watched: impl FnMut(&Subject) -> bool) {
+        let unwatched = self.incidents.extract_if(.., |one| !is_watched(&one.subject));
+        for mut incident in unwatched {
+            self.changed = true;
+            if incident.fired().is_some() {
+                incident.ending = Ending::Unwatched;
+                self.ended.push(incident);
+            }
+        }
     }
 
     /// All incidents that are not over, with what is to be said of each.

@@ -75,6 +75,33 @@ impl Phase {
     }
 }
 
+/// A thing of which nothing was known for so long, while the box was looking, is gone: a disk that was pulled, a link
+/// that was taken out.
+const GONE: Duration = Duration::from_secs(24 * 3600);
+
+/// Why an incident is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// It was fine for long enough.
+    #[default]
+    Fine,
+    /// What it was about was not found for a day.
+    Gone,
+    /// Its rule, or what it was about, is not in the configuration any more.
+    Unwatched,
+}
+
+impl Ending {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Gone => "gone",
+            Self::Unwatched => "unwatched",
+        }
+    }
+}
+
 /// What a sample has led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -110,6 +137,15 @@ pub struct Incident {
     pub acknowledged: Option<String>,
     /// It is not told before this: what may explain it takes its time.
     pub hold: Timestamp,
+    /// Why it is over, once it is.
+    #[serde(default)]
+    pub ending: Ending,
+    /// For how long nothing has been known, as far as the box was looking.
+    #[serde(skip)]
+    pub(super) missed: Duration,
+    /// When it was looked at last.
+    #[serde(skip)]
+    pub(super) looked: Option<Timestamp>,
 }
 
 impl Incident {
@@ -126,6 +162,9 @@ impl Incident {
             reminders: 0,
             acknowledged: None,
             hold: Timestamp(0),
+            ending: Ending::Fine,
+            missed: Duration::ZERO,
+            looked: None,
         }
     }
 
@@ -140,9 +179,11 @@ impl Incident {
 
     /// Takes the next sample. `keep` is how long it has to be fine.
     pub(super) fn take(&mut self, signal: Signal, keep: Duration, now: Timestamp) -> Step {
+        let before = self.looked.replace(now);
         let (Signal::Bad(value) | Signal::Between(value) | Signal::Fine(value)) = signal else {
-            return Step::Stays;
+            return self.miss(before, now);
         };
+        self.missed = Duration::ZERO;
         let gap = self.gap(now);
         self.value = value;
         self.seen = now;
@@ -189,6 +230,21 @@ impl Incident {
                     Step::Ends
                 }
             }
+        }
+    }
+
+    /// There is no sample. Time in which nobody looked, or which the clock made up, does not count.
+    fn miss(&mut self, before: Option<Timestamp>, now: Timestamp) -> Step {
+        let since = before.map_or(Duration::ZERO, |before| lasted(before, now));
+        self.missed += since.min(self.terms.lapse);
+        // What there is one of is not gone, but not measured: that is told by other rules.
+        if self.missed < GONE || self.subject.of.is_empty() {
+            return Step::Stays;
+        }
+        self.ending = Ending::Gone;
+        match self.phase {
+            Phase::Pending { .. } => Step::Forgotten,
+            Phase::Firing { .. } | Phase::Recovering { .. } => Step::Ends,
         }
     }
 

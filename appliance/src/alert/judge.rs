@@ -68,7 +68,7 @@ fn signal(rule: &Rule, samples: &impl Samples, of: &Label, lapse: Duration, now:
 mod tests {
     use super::*;
     use crate::{
-        alert::Occasion,
+        alert::{Ending, Occasion},
         monitor::{Board, Elapsed, Raw, Reading},
         rule::{Metric, Series, builtin},
     };
@@ -85,6 +85,7 @@ mod tests {
         engine: Engine,
         rules: Vec<Rule>,
         now: Timestamp,
+        rounds: u64,
         told: Vec<(Occasion, String)>,
     }
 
@@ -95,14 +96,16 @@ mod tests {
                 engine: Engine::default(),
                 rules: builtin().expect("read"),
                 now: Timestamp(1_800_000_000),
+                rounds: 0,
                 told: Vec::new(),
             }
         }
 
         fn round(&mut self, readings: &[Reading]) {
             self.now.0 += INTERVAL;
+            self.rounds += 1;
             let at = Elapsed {
-                since_start: Duration::from_secs(self.now.0 - 1_800_000_000),
+                since_start: Duration::from_secs(self.rounds * INTERVAL),
                 took: Duration::from_millis(1),
             };
             self.board.take(readings, at, self.now);
@@ -206,12 +209,62 @@ mod tests {
             site.round(&[gauge(Metric::UpstreamUp, "quay.io", 1.0)]);
         }
         assert_eq!(site.told.len(), 2);
-        // A rule that is taken out takes its incidents with it.
+    }
+
+    #[test]
+    fn a_rule_that_is_taken_out_takes_its_incidents_with_it_and_says_so() {
+        let mut site = Site::new();
+        let down = gauge(Metric::UpstreamUp, "quay.io", 0.0);
         for _ in 0..60 {
             site.round(std::slice::from_ref(&down));
         }
         site.rules.clear();
         site.round(std::slice::from_ref(&down));
         assert!(site.engine.views(site.now).is_empty());
+        let quay = |occasion| (occasion, "upstream-down(quay.io)".to_owned());
+        assert_eq!(site.told, [quay(Occasion::Fired), quay(Occasion::Resolved)]);
+        let past = site.engine.past().last().expect("one that is over");
+        assert_eq!(past.incident.ending, Ending::Unwatched);
+    }
+
+    #[test]
+    fn a_thing_that_was_not_found_for_a_day_is_gone_and_told_so() {
+        let mut site = Site::new();
+        let failing = gauge(Metric::DiskFailing, "sdb", 1.0);
+        let used = gauge(Metric::MemoryUsed, "", 0.99);
+        let short = gauge(Metric::PressureMemory, "", 0.5);
+        for _ in 0..60 {
+            site.round(&[failing.clone(), used.clone(), short.clone()]);
+        }
+        let told = site.told.len();
+        let sdb = |site: &Site| {
+            let ended = site.told[told..].iter();
+            ended
+                .filter(|(occasion, _)| *occasion == Occasion::Resolved)
+                .count()
+        };
+        let day = 86_400 / INTERVAL;
+        for _ in 0..day - 10 {
+            site.round(&[]);
+        }
+        assert_eq!(sdb(&site), 0, "it is early to say");
+        // A month in a drawer, and a clock from 1970, are no time in which anybody looked.
+        for jump in [30 * 86_400, 0] {
+            site.now.0 = if jump > 0 { site.now.0 + jump } else { 1000 };
+            site.round(&[]);
+            assert_eq!(sdb(&site), 0);
+        }
+        for _ in 0..10 {
+            site.round(&[]);
+        }
+        let last = site.told.last().expect("something was told");
+        assert_eq!(last, &(Occasion::Resolved, "disk-failing(sdb)".to_owned()));
+        let past = site.engine.past().last().expect("one that is over");
+        assert_eq!(past.incident.ending, Ending::Gone);
+        for _ in 0..day {
+            site.round(&[]);
+        }
+        let open: Vec<_> = site.engine.views(site.now);
+        assert_eq!(open.len(), 1, "memory is not gone, but not measured: {open:?}");
     }
 }

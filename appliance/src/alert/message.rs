@@ -3,12 +3,14 @@
 //! Promises: a message says what, since when, how bad, what the box does about it and what its reader can do; an incident
 //! whose beginning and end were not told before is one line of the digest, and not two. Must not know: who receives it.
 
+mod digest;
+
 use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{IncidentId, Notice, Occasion, Subject, incident::lasted};
+use super::{Ending, IncidentId, Notice, Occasion, Subject, incident::lasted};
 use crate::{
     clock::Timestamp,
     rule::{Metric, Rule, Severity, Unit},
@@ -108,6 +110,19 @@ impl Letter {
         }
     }
 
+    /// The end of what nobody watches any more, whose rule is not there to say what it was.
+    pub fn of_no_rule(notice: Notice) -> Self {
+        Self {
+            what: notice.incident.subject.rule.to_string(),
+            measures: String::new(),
+            advice: String::new(),
+            value: String::new(),
+            worst: String::new(),
+            culprit: None,
+            notice,
+        }
+    }
+
     /// What is wrong, and with which thing.
     fn subject(&self) -> String {
         let of = &self.notice.incident.subject.of;
@@ -125,7 +140,7 @@ pub fn compose(letters: &[Letter], last: u64, voice: &Voice, now: Timestamp) -> 
     match letters {
         [] => None,
         [letter] => Some(single(letter, key(&last.to_string()), voice)),
-        several => Some(digest(several, key(&last.to_string()), voice, now)),
+        several => Some(digest::digest(several, key(&last.to_string()), voice, now)),
     }
 }
 
@@ -134,7 +149,7 @@ fn single(letter: &Letter, key: String, voice: &Voice) -> Message {
     let (mark, occasion) = match letter.notice.occasion {
         Occasion::Fired => (incident.terms.severity.word(), Told::Fired),
         Occasion::Reminder => ("still", Told::Reminder),
-        Occasion::Resolved => ("over", Told::Resolved),
+        Occasion::Resolved => (end(incident.ending).0, Told::Resolved),
     };
     let mut title = format!("[{mark}] {}: {}", voice.host, letter.subject());
     let since = incident.fired().unwrap_or(incident.seen);
@@ -171,6 +186,9 @@ fn single(letter: &Letter, key: String, voice: &Voice) -> Message {
             "it comes and goes: it is over when it was fine for longer than usual",
         );
     }
+    if letter.notice.occasion == Occasion::Resolved {
+        line("note", end(incident.ending).1);
+    }
     line("incident", &format!("{} ({})", incident.id.0, incident.subject));
     Message {
         title,
@@ -184,81 +202,15 @@ fn single(letter: &Letter, key: String, voice: &Voice) -> Message {
     }
 }
 
-/// What became of an incident, over all letters of it.
-struct Course<'l> {
-    /// The last letter.
-    letter: &'l Letter,
-    began_here: bool,
-}
-
-fn digest(letters: &[Letter], key: String, voice: &Voice, now: Timestamp) -> Message {
-    let mut courses: Vec<Course<'_>> = Vec::new();
-    for letter in letters {
-        let id = letter.notice.incident.id;
-        let began_here = letter.notice.occasion == Occasion::Fired;
-        match courses
-            .iter_mut()
-            .find(|course| course.letter.notice.incident.id == id)
-        {
-            Some(course) => course.letter = letter,
-            None => courses.push(Course { letter, began_here }),
-        }
-    }
-    let is_over = |course: &Course<'_>| course.letter.notice.occasion == Occasion::Resolved;
-    let over = courses.iter().filter(|course| is_over(course)).count();
-    let lasting = courses.len() - over;
-    let title = match (&courses[..], lasting, over) {
-        ([course], _, 1) => format!("[over] {}: {}", voice.host, course.letter.subject()),
-        ([course], ..) => format!("[still] {}: {}", voice.host, course.letter.subject()),
-        (_, 0, over) => format!("[over] {}: {over} incidents", voice.host),
-        (_, lasting, 0) => format!("[{lasting} incidents] {}", voice.host),
-        (_, lasting, over) => format!("[{lasting} incidents, {over} over] {}", voice.host),
-    };
-    let mut text = String::new();
-    for course in &courses {
-        let incident = &course.letter.notice.incident;
-        let since = incident.fired().unwrap_or(incident.seen);
-        let severity = incident.terms.severity.word();
-        let subject = course.letter.subject();
-        let _ = if is_over(course) {
-            let until = course.letter.notice.at;
-            let lasted = duration(lasted(since, until).as_secs());
-            let from = clock(since, voice);
-            writeln!(
-                text,
-                "over      {severity}: {subject}; from {from} to {}, {lasted}",
-                clock(until, voice)
-            )
-        } else {
-            let word = if course.began_here { "new  " } else { "still" };
-            let (value, from) = (&course.letter.value, clock(since, voice));
-            writeln!(
-                text,
-                "{word}     {severity}: {subject}; since {from}, now {value}; you can: {}",
-                course.letter.advice
-            )
-        };
-    }
-    let lasting_severity = courses.iter().filter(|course| !is_over(course));
-    let severity = lasting_severity
-        .map(|course| course.letter.notice.incident.terms.severity)
-        .max();
-    let incident = match &courses[..] {
-        [course] => Some(course.letter.notice.incident.id),
-        _ => None,
-    };
-    Message {
-        title,
-        text,
-        severity: severity.unwrap_or(Severity::Info),
-        occasion: match (incident, over) {
-            (Some(_), 1) => Told::Resolved,
-            _ => Told::Digest,
-        },
-        incident,
-        about: letters.iter().map(About::of).collect(),
-        key,
-        at: now,
+/// How it is over: in a word, and what there is to say of it.
+const fn end(ending: Ending) -> (&'static str, &'static str) {
+    match ending {
+        Ending::Fine => ("over", ""),
+        Ending::Gone => (
+            "gone",
+            "nothing was measured of it for a day: it is taken for gone, and not for mended",
+        ),
+        Ending::Unwatched => ("unwatched", "the configuration does not name it any more"),
     }
 }
 

@@ -47,7 +47,7 @@ mod writing;
 pub use book::{Book, Failing, Head, Page, Reached, Waiting};
 pub use dispatch::{Due, Wishes};
 pub use engine::{Engine, Notice, Occasion, Overlay, Past, View};
-pub use incident::{Incident, IncidentId, Phase, Signal, Subject};
+pub use incident::{Ending, Incident, IncidentId, Phase, Signal, Subject};
 pub use judge::{Timing, judge};
 pub use message::{About, Letter, Message, Told, Voice, compose};
 pub use post::{Addressee, Post};

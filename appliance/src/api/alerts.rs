@@ -61,6 +61,8 @@ pub struct PastIncident {
     pub seconds: u64,
     /// How long ago it ended.
     pub ended_seconds_ago: Option<u64>,
+    /// `fine`; `gone`: nothing was measured of it for a day; `unwatched`: it is not in the configuration any more.
+    pub ending: String,
     pub told: bool,
 }
 

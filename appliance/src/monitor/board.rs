@@ -3,7 +3,7 @@
 //! Promises: memory is bounded by [`MOST`] series; a thing that is not measured any more is forgotten after an hour.
 //! Must not know: how often things are measured, what is bad.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use super::{
     gate::{Elapsed, Gate, Implausible, Reading},
@@ -25,8 +25,10 @@ struct Line {
     ring: Ring,
     /// When something was read of it first.
     began: Timestamp,
-    /// When something was read of it last, believable or not.
-    read: Timestamp,
+    /// When something was read of it last, believable or not, and when the last sample was taken: since the start, by
+    /// the clock that nobody sets.
+    read: Duration,
+    sampled: Duration,
     /// Why the last reading was dropped, if it was.
     dropped: Option<Implausible>,
 }
@@ -56,12 +58,15 @@ pub struct Now {
 #[derive(Debug, Default)]
 pub struct Board {
     gate: Gate,
+    /// When anything was read last, since the start.
+    latest: Duration,
     lines: BTreeMap<Series, Box<Line>>,
 }
 
 impl Board {
     /// Takes what a probe has read.
     pub fn take(&mut self, readings: &[Reading], at: Elapsed, now: Timestamp) {
+        self.latest = self.latest.max(at.since_start);
         for reading in readings {
             let judged = self.gate.judge(reading, at);
             let is_full = self.lines.len() >= MOST;
@@ -75,18 +80,20 @@ impl Board {
                     })
                 }),
             };
-            line.read = now;
+            line.read = at.since_start;
             line.dropped = judged.err();
             if let Ok(Some(sample)) = judged {
+                line.sampled = at.since_start;
                 line.ring.push(now, sample);
             }
         }
     }
 
     /// Forgets what is not there any more. For every few minutes.
-    pub fn tidy(&mut self, now: Timestamp) {
-        let is_there = |line: &Line| line.read.age(now).is_none_or(|age| age < GONE);
-        self.lines.retain(|_, line| is_there(line));
+    pub fn tidy(&mut self) {
+        let latest = self.latest;
+        self.lines
+            .retain(|_, line| latest.saturating_sub(line.read) < GONE);
         let lines = &self.lines;
         self.gate.keep_only(|series| lines.contains_key(series));
     }
@@ -141,14 +148,16 @@ impl Samples for Board {
         of.map(|(series, _)| series.of.clone()).collect()
     }
 
-    fn last(&self, series: &Series, lapse: Duration, now: Timestamp) -> Option<f64> {
-        let last = self.lines.get(series)?.ring.last()?;
-        let is_recent = last.at.age(now).is_none_or(|age| age <= lapse);
-        is_recent.then_some(f64::from(last.value))
+    fn last(&self, series: &Series, lapse: Duration) -> Option<f64> {
+        let line = self.lines.get(series)?;
+        let is_recent = self.latest.saturating_sub(line.sampled) <= lapse;
+        let last = line.ring.last().filter(|_| is_recent)?;
+        Some(f64::from(last.value))
     }
 
-    fn since(&self, series: &Series, from: Timestamp) -> Vec<f64> {
-        let points = self.points(series, from);
+    fn within(&self, series: &Series, time: RangeInclusive<Timestamp>) -> Vec<f64> {
+        let mut points = self.points(series, *time.start());
+        points.retain(|point| point.at <= *time.end());
         points.iter().map(|point| f64::from(point.value)).collect()
     }
 }
@@ -183,13 +192,17 @@ mod tests {
         take(0.5, 100);
         take(7e22, 110);
         let lapse = Duration::from_secs(30);
-        assert_eq!(board.last(&memory, lapse, Timestamp(110)), Some(0.5));
-        assert_eq!(board.last(&memory, lapse, Timestamp(140)), None);
+        assert_eq!(board.last(&memory, lapse), Some(0.5));
         assert_eq!(
             board.now().next().and_then(|now| now.dropped),
             Some(Implausible::OutOfRange)
         );
         assert_eq!(board.dropped().count(), 1);
+        // The clock is set back; a minute passes all the same.
+        board.take(&[], at(140), Timestamp(7));
+        assert_eq!(board.last(&memory, lapse), None);
+        assert_eq!(board.within(&memory, Timestamp(0)..=Timestamp(7)), [] as [f64; 0]);
+        assert_eq!(board.within(&memory, Timestamp(0)..=Timestamp(140)), [0.5]);
     }
 
     #[test]
@@ -238,7 +251,7 @@ mod tests {
             Timestamp(0),
         );
         board.take(&[gauge(Metric::LinkUp, "eth0", 1.0)], at(4000), Timestamp(4000));
-        board.tidy(Timestamp(4000));
+        board.tidy();
         assert_eq!(board.labels(Metric::LinkUp), [Label::new("eth0")]);
         assert_eq!(board.labels(Metric::LinkUp).len(), 1);
         assert_eq!(board.labels(Metric::NetworkReceived), []);

@@ -22,6 +22,7 @@ pub struct Figures {
     pub upstreams: Vec<UpstreamFigures>,
     /// How often the mirror's process was started anew within the last hour, where somebody counts it.
     pub restarts: Option<u64>,
+    pub duty: Duty,
     /// How long a receiver of alerts has not been reached; of several, the longest.
     pub delivery_lag: Duration,
 }
@@ -89,6 +90,15 @@ pub struct WorkerFigures {
     pub work: Work,
     /// Workers that died, had to be killed or could not be started.
     pub failures: u64,
+}
+
+/// What the mirror's process does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duty {
+    #[default]
+    All,
+    /// It serves and nothing else, after too many restarts.
+    ServingOnly,
 }
 
 /// Whether the worker is given anything to do.

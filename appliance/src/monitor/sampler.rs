@@ -232,7 +232,7 @@ impl Keeper {
         board.take(sheet.readings(), at, now);
         if self.tidied.elapsed() >= TIDY {
             self.tidied = Instant::now();
-            board.tidy(now);
+            board.tidy();
         }
     }
 }

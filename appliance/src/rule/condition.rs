@@ -19,7 +19,7 @@
 
 mod parse;
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::{Direction, Label, Metric, Series, matches};
 use crate::clock::Timestamp;
@@ -31,11 +31,11 @@ pub trait Samples {
     /// The things that a metric was measured of, as far as they are still there.
     fn labels(&self, metric: Metric) -> Vec<Label>;
 
-    /// The last sample, unless it is older than `lapse`.
-    fn last(&self, series: &Series, lapse: Duration, now: Timestamp) -> Option<f64>;
+    /// The last sample, unless it is older than `lapse`: by a clock that nobody sets.
+    fn last(&self, series: &Series, lapse: Duration) -> Option<f64>;
 
-    /// The samples since a time.
-    fn since(&self, series: &Series, from: Timestamp) -> Vec<f64>;
+    /// The samples within a time.
+    fn within(&self, series: &Series, time: RangeInclusive<Timestamp>) -> Vec<f64>;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,11 +154,13 @@ impl Quantity {
 
     fn of(&self, samples: &impl Samples, series: &Series, lapse: Duration, now: Timestamp) -> Option<f64> {
         // Also over a time, the last of it must be known.
-        let last = samples.last(series, lapse, now)?;
+        let last = samples.last(series, lapse)?;
         let Some((over, time)) = self.over else {
             return Some(last);
         };
-        let values = samples.since(series, Timestamp(now.0.saturating_sub(time.as_secs())));
+        // A clock that was set back leaves samples in the future.
+        let from = Timestamp(now.0.saturating_sub(time.as_secs()));
+        let values = samples.within(series, from..=now);
         let values = values.into_iter();
         match over {
             Over::Average => {

@@ -132,6 +132,8 @@ metrics! {
     /// Per process of ours.
     ProcessMemory = "process.memory", Bytes, 0.0, MANY;
     ProcessRestarts = "process.restarts", Count, 0.0, 1e6;
+    /// Whether it only serves, after too many restarts.
+    ProcessSafeMode = "process.safe-mode", Yes, 0.0, 1.0;
     /// Per metric: how long there was no sample that could be believed.
     Blind = "monitor.blind", Seconds, 0.0, MANY;
     /// Samples that were dropped.
@@ -139,6 +141,16 @@ metrics! {
     /// Messages that wait, and for how long the first of them has waited.
     Undelivered = "alert.undelivered", Count, 0.0, 1e6;
     DeliveryLag = "alert.delivery-lag", Seconds, 0.0, MANY;
+}
+
+impl Metric {
+    /// Whether its labels are upstreams' names.
+    pub const fn is_of_upstreams(self) -> bool {
+        matches!(
+            self,
+            Self::UpstreamUp | Self::UpstreamLatency | Self::UpstreamFaults | Self::UpstreamLeft
+        )
+    }
 }
 
 impl fmt::Display for Metric {

@@ -158,7 +158,8 @@ impl House for Figured {
             worker: self.worker(),
             line: line::line(&endpoints, self.facts.client.ways(), connected),
             upstreams: line::upstreams(&endpoints),
-            restarts: None,
+            restarts: self.facts.watched.restarts(self.facts.clock.now()),
+            duty: self.facts.watched.duty(),
             delivery_lag: self.delivery_lag(),
         };
         *self.memory.lock() = memory;

@@ -18,16 +18,17 @@ use arc_swap::ArcSwap;
 
 use super::{facts::Site, figures::Figured};
 use crate::{
-    alert::{Book, IncidentId, Letter, Notice, Timing, judge, receiver::Wellbeing},
+    alert::{Book, IncidentId, Letter, Notice, Subject, Timing, judge, receiver::Wellbeing},
     cache::SmallDatabase,
     clock::{Clock, Timestamp},
+    config::{Config, Scope, UpstreamConfig},
     heartbeat::Beat,
     monitor::{
         Sampler, Scarce, Settings, SharedBoard, culprit,
         history::{Chronicle, Limits, RedbShelf},
         probe,
     },
-    rule::{Rule, RuleName},
+    rule::{Label, Rule, RuleName},
 };
 
 /// A sample that is older than so many rounds is none: some things are looked at every third.
@@ -154,7 +155,10 @@ impl Round {
         let board = self.board.lock();
         self.book.round(
             now,
-            |engine| judge(engine, rules, &*board, timing, now),
+            |engine| {
+                judge(engine, rules, &*board, timing, now);
+                engine.keep_only(|subject| is_watched(subject, &site.config));
+            },
             |notice| letter(notice, rules, &self.culprits),
         );
         self.history.gather(&board, now);
@@ -185,10 +189,67 @@ impl Round {
     }
 }
 
-fn letter(notice: Notice, rules: &[Rule], culprits: &BTreeMap<IncidentId, Option<String>>) -> Option<Letter> {
+/// Whether what an incident is about is still in the configuration. An open mirror may be asked for any upstream.
+fn is_watched(subject: &Subject, config: &Config) -> bool {
+    let rules = &config.alert.rules;
+    let rule = rules.iter().find(|rule| rule.name == subject.rule);
+    let is_of_upstream = rule.is_some_and(|rule| rule.when.metric().is_of_upstreams());
+    let label = |upstream: &UpstreamConfig| Label::new(upstream.name.as_str());
+    let is_known = || {
+        let mut all = config.upstreams.iter();
+        all.any(|upstream| label(upstream).as_str() == subject.of)
+    };
+    !is_of_upstream || config.scope == Scope::Open || is_known()
+}
+
+fn letter(notice: Notice, rules: &[Rule], culprits: &BTreeMap<IncidentId, Option<String>>) -> Letter {
     let rule = rules
         .iter()
-        .find(|rule| rule.name == notice.incident.subject.rule)?;
+        .find(|rule| rule.name == notice.incident.subject.rule);
     let culprit = culprits.get(&notice.incident.id).cloned().flatten();
-    Some(Letter::new(notice, rule, culprit))
+    match rule {
+        Some(rule) => Letter::new(notice, rule, culprit),
+        None => Letter::of_no_rule(notice),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, FileChoice, Inputs};
+
+    fn config(text: &str) -> Config {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("larder.toml");
+        std::fs::write(&file, text).expect("a file");
+        let inputs = Inputs {
+            file: FileChoice::Named(file),
+            environment: BTreeMap::new(),
+        };
+        config::load(&inputs).expect("a configuration").config
+    }
+
+    fn subject(rule: &str, of: &str) -> Subject {
+        Subject {
+            rule: RuleName(rule.to_owned()),
+            of: of.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_upstream_that_is_not_configured_any_more_is_not_watched() {
+        let closed = config(
+            "builtin_upstreams = false\ndefault_upstream = \"up.test\"\n[[upstream]]\nname = \"up.test\"\n",
+        );
+        assert!(is_watched(&subject("upstream-down", "up.test"), &closed));
+        assert!(!is_watched(&subject("upstream-down", "quay.io"), &closed));
+        assert!(!is_watched(&subject("rate-limit", "quay.io"), &closed));
+        // Disks and links are not in the configuration; whether they are there is seen.
+        assert!(is_watched(&subject("disk-failing", "sdb"), &closed));
+        let open = config("open = true\n");
+        assert!(is_watched(
+            &subject("upstream-down", "registry.example.com"),
+            &open
+        ));
+    }
 }

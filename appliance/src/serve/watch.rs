@@ -270,6 +270,7 @@ fn over(past: &Past, now: Timestamp) -> PastIncident {
         worst: incident.worst,
         seconds: age(began, past.ended),
         ended_seconds_ago: past.ended.age(now).map(|age| age.as_secs()),
+        ending: incident.ending.word().to_owned(),
         told: incident.told.is_some(),
     }
 }

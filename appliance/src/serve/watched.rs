@@ -2,15 +2,18 @@
 //!
 //! Must not know: what is done when something hangs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     api,
     clock::Timestamp,
     metrics::WatchdogReading,
+    monitor::figures::Duty,
     pause::{Cause, Pause},
     watchdog::{Footing, Part, Past, Reset, Scribe, Standing, What},
 };
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What the rest of the house has of it.
 #[derive(Clone, Default)]
@@ -24,6 +27,20 @@ pub(super) struct Watched {
 impl Watched {
     fn past(&self) -> Past {
         self.scribe.as_ref().map(Scribe::past).unwrap_or_default()
+    }
+
+    /// How often the process was started anew within the last hour, as far as a clock that may be wrong tells.
+    pub(super) fn restarts(&self, now: Timestamp) -> Option<u64> {
+        let past = self.scribe.as_ref()?.past();
+        let is_recent = |reset: &&Reset| reset.at.age(now).is_none_or(|age| age < HOUR);
+        Some(past.resets.iter().filter(is_recent).count() as u64)
+    }
+
+    pub(super) fn duty(&self) -> Duty {
+        match self.past().footing {
+            Footing::Firm => Duty::All,
+            Footing::Safe => Duty::ServingOnly,
+        }
     }
 
     /// What a person should know now.

@@ -27,23 +27,16 @@ fn letter(id: u64, rule: &str, of: &str, occasion: Occasion, at: u64) -> Letter 
         settle: Duration::ZERO,
         lapse: Duration::from_secs(30),
     };
+    let subject = Subject {
+        rule: RuleName(rule.name.0.clone()),
+        of: of.to_owned(),
+    };
     let incident = Incident {
-        id: IncidentId(id),
-        subject: Subject {
-            rule: RuleName(rule.name.0.clone()),
-            of: of.to_owned(),
-        },
-        terms,
         phase: Phase::Firing {
             since: Timestamp(1_800_000_000),
         },
-        value: 0.97,
-        seen: Timestamp(at),
         worst: 0.99,
-        told: None,
-        reminders: 0,
-        acknowledged: None,
-        hold: Timestamp(0),
+        ..Incident::new(IncidentId(id), subject, terms, 0.97, Timestamp(at))
     };
     let notice = Notice {
         occasion,
@@ -144,4 +137,38 @@ fn a_digest_counts_and_lists() {
 fn times_are_told_in_two_units() {
     let told: Vec<_> = [5, 65, 3600, 90_000].map(duration).into();
     assert_eq!(told, ["5 s", "1 min", "1 h 0 min", "1 d 1 h"]);
+}
+
+#[test]
+fn what_is_gone_or_not_watched_any_more_is_not_said_to_be_mended() {
+    let mut gone = letter(3, "disk-failing", "sdb", Occasion::Resolved, 1_800_090_000);
+    gone.notice.incident.ending = Ending::Gone;
+    let message = compose(std::slice::from_ref(&gone), 3, &voice(), gone.notice.at).expect("one");
+    assert!(
+        message.title.starts_with("[gone] attic: sdb:"),
+        "{}",
+        message.title
+    );
+    assert!(
+        message
+            .text
+            .contains("note: nothing was measured of it for a day"),
+        "{}",
+        message.text
+    );
+    assert_eq!(message.occasion, Told::Resolved);
+    let mut unwatched = Letter::of_no_rule(gone.notice.clone());
+    unwatched.notice.incident.ending = Ending::Unwatched;
+    let both = [gone, unwatched];
+    let digest = compose(&both[1..], 4, &voice(), Timestamp(1_800_090_000)).expect("one");
+    assert!(
+        digest.title.starts_with("[unwatched] attic: sdb: disk-failing"),
+        "{}",
+        digest.title
+    );
+    assert!(
+        digest.text.contains("does not name it any more"),
+        "{}",
+        digest.text
+    );
 }

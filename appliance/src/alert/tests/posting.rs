@@ -241,7 +241,7 @@ impl Site {
         };
         life.book.round(now, judge, |notice| {
             let rule = self.rule(&notice.incident.subject.rule.0);
-            Some(Letter::new(notice, rule, None))
+            Letter::new(notice, rule, None)
         });
     }
 

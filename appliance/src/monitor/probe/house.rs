@@ -8,7 +8,7 @@ use super::{Group, Probe, files::Files, process::resident, share::each};
 use crate::{
     monitor::{
         Sheet,
-        figures::{Figures, House, Line, Room, Shown, Storing, Traffic, UpstreamFigures, Work},
+        figures::{Duty, Figures, House, Line, Room, Shown, Storing, Traffic, UpstreamFigures, Work},
     },
     rule::Metric,
 };
@@ -51,6 +51,8 @@ impl Mirror {
         if let Some(restarts) = figures.restarts {
             sheet.gauge(Metric::ProcessRestarts, "serve", restarts as f64);
         }
+        let is_safe = figures.duty == Duty::ServingOnly;
+        sheet.gauge(Metric::ProcessSafeMode, "serve", f64::from(is_safe));
     }
 }
 

@@ -26,7 +26,6 @@ const FOREVER: Duration = Duration::from_secs(60);
 struct Bed {
     sampler: Option<Sampler>,
     board: SharedBoard,
-    clock: Clock,
     rounds: mpsc::Receiver<Round>,
 }
 
@@ -35,16 +34,12 @@ impl Bed {
         let board = SharedBoard::default();
         let clock = Clock::starting_at(Duration::from_secs(1_800_000_000));
         let (done, rounds) = mpsc::channel();
-        let settings = Settings {
-            interval,
-            clock: clock.clone(),
-        };
+        let settings = Settings { interval, clock };
         let tell = move |round: &Round| drop(done.send(round.clone()));
         let sampler = Sampler::start(&settings, probes, &board, tell).expect("started");
         Self {
             sampler: Some(sampler),
             board,
-            clock,
             rounds,
         }
     }
@@ -62,8 +57,7 @@ impl Bed {
     }
 
     fn last(&self, metric: Metric, of: &str) -> Option<f64> {
-        let now = self.clock.now();
-        self.board.lock().last(&Series::of(metric, of), FOREVER, now)
+        self.board.lock().last(&Series::of(metric, of), FOREVER)
     }
 }
 

@@ -24,12 +24,12 @@ impl Samples for Fixed {
         of.map(|series| series.of.clone()).collect()
     }
 
-    fn last(&self, series: &Series, _: Duration, _: Timestamp) -> Option<f64> {
+    fn last(&self, series: &Series, _: Duration) -> Option<f64> {
         self.0.get(series)?.last().copied()
     }
 
-    fn since(&self, series: &Series, from: Timestamp) -> Vec<f64> {
-        let count = (NOW.0 - from.0) as usize / 10 + 1;
+    fn within(&self, series: &Series, time: RangeInclusive<Timestamp>) -> Vec<f64> {
+        let count = (time.end().0 - time.start().0) as usize / 10 + 1;
         let all = self.0.get(series).cloned().unwrap_or_default();
         all[all.len().saturating_sub(count)..].to_vec()
     }
