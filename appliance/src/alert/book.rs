@@ -74,6 +74,8 @@ pub struct Waiting {
     /// The number of the last of them.
     pub last: u64,
     pub sent: Vec<Timestamp>,
+    /// Whether the last message did not arrive.
+    pub is_failing: bool,
     /// On which page they are.
     pub page: u64,
 }
@@ -187,8 +189,16 @@ impl Book {
             last: letters.last().map_or(0, |(number, _)| **number),
             letters: letters.into_iter().map(|(_, letter)| letter.clone()).collect(),
             sent: reached.sent.clone(),
+            is_failing: reached.failing.is_some(),
             page: state.pages,
         }
+    }
+
+    /// Whether something is known to be wrong that keeps messages from getting out.
+    pub fn is_cut_off(&self) -> bool {
+        let state = self.0.state.lock();
+        let mut open = state.head.engine.open();
+        open.any(|incident| incident.fired().is_some() && incident.terms.cause.cuts_off())
     }
 
     /// A receiver has had all letters up to this one; at this time, unless there was nothing in them for it.

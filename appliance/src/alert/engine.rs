@@ -285,6 +285,11 @@ impl Engine {
         }
     }
 
+    /// All incidents that are not over.
+    pub fn open(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.iter()
+    }
+
     /// All incidents that are not over, with what is to be said of each.
     pub fn views(&self, now: Timestamp) -> Vec<View<'_>> {
         let view = |incident| View {

@@ -1,24 +1,24 @@
 //! A receiver's post: what waits for it, sent when it is time, for as long as it takes.
 //!
 //! ```text
-//! waits ─▶ due? (quiet hours, rate) ─▶ on the disk? (5 s at most) ─▶ sent ─▶ noted as had
-//!   ▲                                                                │ not
-//!   └──────────────── a wait that grows, and what came meanwhile ◀───┘
+//! waits ─▶ due? (quiet hours, rate) ─▶ cut off? ─▶ on the disk? (5 s at most) ─▶ sent ─▶ noted as had
+//!   ▲                                                                            │ not
+//!   └──────────────────── a wait that grows, and what came meanwhile ◀───────────┘
 //! ```
 //!
 //! Promises: a letter is noted as had when it has arrived and not before, so that a crash can send it twice and never
 //! not at all; it is on the disk before it is sent, unless the disk does not take it, which keeps nobody from being told;
-//! what waited for long goes as one message. Must not know: how anything is sent or written.
+//! what waited for long goes as one message, also when the line is back before it is known to be back. Must not know: how anything is sent or written.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     Due, IncidentId, Letter, Message, Voice, Wishes,
     book::{Book, Waiting},
     compose,
-    receiver::{Gathers, Receiver, Undelivered},
+    receiver::{Gathers, Reach, Receiver, Undelivered},
     writing::Written,
 };
 use crate::{backoff::Backoff, clock::Clock};
@@ -27,6 +27,18 @@ use crate::{backoff::Backoff, clock::Clock};
 const DISK: Duration = Duration::from_secs(5);
 /// Waits after failures: the first and the longest. After hours without a way out nobody waits much longer.
 const WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
+/// An outage of which nobody could be told is over when there is a way again; that it is over is known a little later,
+/// and is waited for so long: [`crate::rule`]'s rules of the network keep for a minute, and longer when they flap.
+const AFTERMATH: Duration = Duration::from_secs(600);
+
+/// Whether a message would get out.
+enum Outlook {
+    Open,
+    Shut,
+    /// It would, and before this there will be more to tell.
+    Clearing(Instant),
+}
 
 /// One receiver, and how it wants to be told.
 #[derive(Clone)]
@@ -51,6 +63,8 @@ impl Post {
     pub async fn deliver(mut self) {
         let mut backoff = Backoff::new(WAITS.0, WAITS.1);
         let mut pages = self.book.pages();
+        // Since when there has been a way, though it is not known that the outage is over.
+        let mut open: Option<Instant> = None;
         loop {
             // Before it is looked, so that nothing is missed that comes after.
             pages.mark_unchanged();
@@ -75,6 +89,22 @@ impl Post {
                 }
                 continue;
             }
+            match self.outlook(&waiting, &mut open).await {
+                Outlook::Open => {}
+                Outlook::Shut => {
+                    sleep(backoff.next(&mut self.rng)).await;
+                    continue;
+                }
+                Outlook::Clearing(until) => {
+                    tokio::select! {
+                        () = sleep_until(until) => {}
+                        changed = pages.changed() => if changed.is_err() {
+                            return;
+                        },
+                    }
+                    continue;
+                }
+            }
             self.written.within(waiting.page, DISK).await;
             match self.addressee.send(&letters, waiting.last, &self.clock).await {
                 Ok(()) => {
@@ -85,6 +115,30 @@ impl Post {
                 Err(undelivered) => {
                     self.note(&undelivered);
                     sleep(undelivered.fault.retry().wait(&mut backoff, &mut self.rng)).await;
+                }
+            }
+        }
+    }
+
+    /// Whether a message would get out, as far as that is known without one. `open` is since when there has been a way
+    /// though an outage is not known to be over.
+    async fn outlook(&self, waiting: &Waiting, open: &mut Option<Instant>) -> Outlook {
+        if !waiting.is_failing || !self.book.is_cut_off() {
+            *open = None;
+            return Outlook::Open;
+        }
+        match self.addressee.receiver.reach().await {
+            Reach::Unknown => Outlook::Open,
+            Reach::Shut => {
+                *open = None;
+                Outlook::Shut
+            }
+            Reach::Open => {
+                let until = *open.get_or_insert_with(Instant::now) + AFTERMATH;
+                if Instant::now() < until {
+                    Outlook::Clearing(until)
+                } else {
+                    Outlook::Open
                 }
             }
         }

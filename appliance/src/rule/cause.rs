@@ -81,6 +81,11 @@ impl Cause {
             .any(|next| *next == other || next.explains(other))
     }
 
+    /// Whether nothing gets out while it lasts.
+    pub const fn cuts_off(self) -> bool {
+        matches!(self, Self::Network | Self::Names)
+    }
+
     pub const fn word(self) -> &'static str {
         match self {
             Self::Power => "power",

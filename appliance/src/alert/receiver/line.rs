@@ -91,13 +91,17 @@ impl Line {
 
     /// For services over HTTP: through the box's proxy, if it has one.
     pub(super) fn http(&self, trust: &Trust<'_>) -> Result<Http, Unusable> {
-        let connector = self.connector(trust, tls::HTTP, self.proxy.clone())?;
         Ok(Http::new(
-            connector,
+            self.towards(trust)?,
             self.proxy.clone(),
             self.clock.clone(),
             self.deadline,
         ))
+    }
+
+    /// The connections for those.
+    pub(super) fn towards(&self, trust: &Trust<'_>) -> Result<Connector, Unusable> {
+        self.connector(trust, tls::HTTP, self.proxy.clone())
     }
 
     /// For everything else: a proxy for HTTP is no way for it.

@@ -6,6 +6,7 @@
 //! | [`http`] | one request to a service · [`text`] texts that have to be short |
 //! | [`webhook`], [`ntfy`], [`telegram`], [`slack`], [`discord`], [`matrix`], [`pagerduty`] | services over HTTP |
 //! | [`smtp`], [`mqtt`], [`syslog`] | what has a protocol of its own |
+//! | [`door`] | whether anybody is there |
 //! | [`heartbeat`] | one who is called while all is well, so that silence is noticed |
 //!
 //! # Promises
@@ -17,6 +18,7 @@
 //! Must not know: incidents and rules, when a message is due, where it is kept meanwhile.
 
 mod discord;
+mod door;
 mod heartbeat;
 mod http;
 mod line;
@@ -32,7 +34,7 @@ mod text;
 mod undelivered;
 mod webhook;
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 
 pub use heartbeat::{Heartbeat, Wellbeing};
 pub use line::{Line, Unusable};
@@ -48,8 +50,22 @@ pub trait Receiver: Send + Sync {
         Gathers::Digests
     }
 
+    /// Whether anybody is there. Says nothing; ends by a deadline of its own.
+    fn reach(&self) -> BoxFuture<'_, Reach> {
+        std::future::ready(Reach::Unknown).boxed()
+    }
+
     /// Sends a message. Ends by a deadline of its own; may be dropped at any time, and called again with the same.
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Delivered, Undelivered>>;
+}
+
+/// Whether a connection to a receiver comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Open,
+    Shut,
+    /// That cannot be known without sending something.
+    Unknown,
 }
 
 /// What a receiver makes of several letters.
@@ -72,7 +88,12 @@ pub fn open(config: &ReceiverConfig, host: &str, line: &Line) -> Result<Box<dyn 
         whose: format!("the receiver \"{}\"", config.name),
         ca_file: config.ca_file.as_deref(),
     };
-    Ok(match &config.way {
+    let connector = match config.way.url().scheme() {
+        "http" | "https" => line.towards(&trust)?,
+        _ => line.direct(&trust)?,
+    };
+    let door = door::Door::of(config.way.url(), connector, line.deadline());
+    let receiver: Box<dyn Receiver> = match &config.way {
         Way::Webhook(way) => Box::new(webhook::Receiver::new(way.clone(), line.http(&trust)?)),
         Way::Ntfy(way) => Box::new(ntfy::Receiver::new(way.clone(), line.http(&trust)?)),
         Way::Telegram(way) => Box::new(telegram::Receiver::new(way.clone(), line.http(&trust)?)),
@@ -98,7 +119,8 @@ pub fn open(config: &ReceiverConfig, host: &str, line: &Line) -> Result<Box<dyn 
             line.direct(&trust)?,
             line.deadline(),
         )),
-    })
+    };
+    Ok(Box::new(door::Behind { receiver, door }))
 }
 
 #[cfg(test)]

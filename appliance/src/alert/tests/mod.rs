@@ -1,5 +1,6 @@
 //! Hours of samples, in milliseconds.
 
+mod outage;
 mod posting;
 
 use std::time::Duration;

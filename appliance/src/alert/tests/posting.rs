@@ -19,7 +19,7 @@ use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 use super::super::{
     book::{Book, Page},
     post::{Addressee, Post},
-    receiver::{Delivered, Fault, Gathers, Receiver, Undelivered},
+    receiver::{Delivered, Fault, Gathers, Reach, Receiver, Undelivered},
     store::Store,
     writing::write_all,
     *,
@@ -30,10 +30,10 @@ use crate::{
     rule::{Rule, RuleName, Severity, builtin},
 };
 
-const ROUND: Duration = Duration::from_secs(10);
+pub(super) const ROUND: Duration = Duration::from_secs(10);
 
 /// The power, which goes at a step that the test chooses.
-struct Power {
+pub(super) struct Power {
     steps: AtomicU32,
     fails_at: u32,
     gone: AtomicBool,
@@ -41,7 +41,7 @@ struct Power {
 }
 
 impl Power {
-    fn until(fails_at: u32) -> Arc<Self> {
+    pub(super) fn until(fails_at: u32) -> Arc<Self> {
         Arc::new(Self {
             steps: AtomicU32::new(0),
             fails_at,
@@ -83,12 +83,12 @@ impl Store for Paper {
 
 /// What has arrived, by receiver.
 #[derive(Default)]
-struct Mailbox {
-    arrived: Mutex<Vec<Message>>,
-    refuses: AtomicBool,
+pub(super) struct Mailbox {
+    pub(super) arrived: Mutex<Vec<Message>>,
+    pub(super) refuses: AtomicBool,
 }
 
-struct Sender {
+pub(super) struct Sender {
     mailbox: Arc<Mailbox>,
     power: Arc<Power>,
     gathers: Gathers,
@@ -97,6 +97,11 @@ struct Sender {
 impl Receiver for Sender {
     fn gathers(&self) -> Gathers {
         self.gathers
+    }
+
+    fn reach(&self) -> BoxFuture<'_, Reach> {
+        let is_open = !self.mailbox.refuses.load(SeqCst);
+        async move { if is_open { Reach::Open } else { Reach::Shut } }.boxed()
     }
 
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Delivered, Undelivered>> {
@@ -122,16 +127,16 @@ impl Receiver for Sender {
 }
 
 /// What outlives a crash.
-struct Site {
+pub(super) struct Site {
     page: Arc<Mutex<Page>>,
-    mailboxes: BTreeMap<&'static str, (Arc<Mailbox>, Gathers)>,
-    clock: Clock,
-    rules: Vec<Rule>,
+    pub(super) mailboxes: BTreeMap<&'static str, (Arc<Mailbox>, Gathers)>,
+    pub(super) clock: Clock,
+    pub(super) rules: Vec<Rule>,
 }
 
 /// A process.
-struct Life {
-    book: Book,
+pub(super) struct Life {
+    pub(super) book: Book,
     power: Arc<Power>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -143,7 +148,7 @@ impl Drop for Life {
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mailbox = |gathers| (Arc::<Mailbox>::default(), gathers);
         Self {
             page: Arc::default(),
@@ -167,7 +172,7 @@ impl Site {
         self.start_on(book, paper, power)
     }
 
-    fn start_on(&self, book: Book, paper: impl Store, power: Arc<Power>) -> Life {
+    pub(super) fn start_on(&self, book: Book, paper: impl Store, power: Arc<Power>) -> Life {
         let (_end, ends) = tokio::sync::watch::channel(false);
         let (tell, written) = tokio::sync::watch::channel(0);
         let pages = book.pages();
@@ -246,7 +251,7 @@ impl Site {
     }
 
     /// What was told of which incidents, once each; and how often something was told again.
-    fn told(&self, name: &str) -> (Vec<(u64, Told)>, usize) {
+    pub(super) fn told(&self, name: &str) -> (Vec<(u64, Told)>, usize) {
         let (mailbox, _) = &self.mailboxes[name];
         let arrived = mailbox.arrived.lock();
         let keys: BTreeSet<&str> = arrived.iter().map(|message| message.key.as_str()).collect();

@@ -62,6 +62,24 @@ pub enum Way {
     Syslog(Syslog),
 }
 
+impl Way {
+    /// Where it is.
+    pub const fn url(&self) -> &ServiceUrl {
+        match self {
+            Self::Webhook(way) => &way.url,
+            Self::Ntfy(way) => &way.url,
+            Self::Smtp(way) => &way.url,
+            Self::Telegram(way) => &way.url,
+            Self::Slack(way) => &way.url,
+            Self::Discord(way) => &way.url,
+            Self::Matrix(way) => &way.url,
+            Self::PagerDuty(way) => &way.url,
+            Self::Mqtt(way) => &way.url,
+            Self::Syslog(way) => &way.url,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     pub url: ServiceUrl,

@@ -1,5 +1,6 @@
 //! Receivers against servers that take messages, refuse them, hang, fail in between and come back.
 
+mod door;
 mod heartbeat;
 mod mqtt;
 mod server;
