@@ -16,6 +16,7 @@
 //! - [`watchdog`]: whether all parts get on, and what is done when one hangs
 //! - [`config`]: what a person may set · [`telemetry`], [`metrics`]: what the box says of itself
 //! - [`tls`], [`lan`]: the box's own certificate and addresses
+//! - `kernel`: calls that have no safe form, and all `unsafe`
 //! - [`clock`], [`backoff`], [`heartbeat`], [`pause`], [`oci`]: time, growing waits, progress, what is to wait, and
 //!   names, known to all
 
@@ -37,6 +38,7 @@ pub mod dial;
 pub mod heartbeat;
 pub mod inspection;
 pub mod janitor;
+mod kernel;
 pub mod lan;
 pub mod listen;
 pub mod memory;

@@ -10,7 +10,7 @@ use std::{
 use larder::{
     clock::Clock,
     heartbeat::Beat,
-    watchdog::{Choice, Chores, Device, Facts, Guard, Keeper, Manager, Memory, Part, Scribe},
+    watchdog::{Choice, Chores, Device, Dials, Facts, Guard, Keeper, Manager, Memory, Part, Scribe},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -44,7 +44,9 @@ fn a_look_takes_no_memory() {
     let keeper = Keeper {
         scribe: Scribe::start(chores, "boot".to_owned()).expect("a thread"),
         manager,
-        device: Some(Device::open(&device, Facts::default(), Choice::Named).expect("opened")),
+        device: Some(
+            Device::open(&device, Facts::default(), Choice::Named, Dials::default()).expect("opened"),
+        ),
         end: Box::new(|| {}),
         told: None,
     };

@@ -14,8 +14,11 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 
-use super::{BodyError, Ended, Growing, Growth, Windows, body::BufferStream, copy, mapping::Mapping};
-use crate::memory::{Buffer, Pool};
+use super::{BodyError, Ended, Growing, Growth, Windows, body::BufferStream, copy};
+use crate::{
+    kernel::mapping::Mapping,
+    memory::{Buffer, Pool},
+};
 
 /// How much of a file is handed to the socket at a time, in bytes. Also how far ahead cold pages are read.
 const WINDOW: u64 = 2 << 20;

@@ -13,7 +13,6 @@ mod body;
 mod copy;
 mod file_body;
 mod growth;
-mod mapping;
 mod socket;
 mod windows;
 

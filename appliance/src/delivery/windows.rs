@@ -4,7 +4,7 @@ use std::{fs::File, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::mapping::Mapping;
+use crate::kernel::mapping::Mapping;
 
 /// The windows of one connection, shared between its response bodies (which open them) and its socket
 /// (which sends from them). Both run in the connection's own task, so the lock is never contended.

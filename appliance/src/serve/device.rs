@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     config::Limit,
     source::chain,
-    watchdog::{Choice, Device, Facts, Start},
+    watchdog::{Choice, Device, Dials, Facts, Start},
 };
 
 /// Below the root.
@@ -39,7 +39,7 @@ pub(super) fn open(
         return (None, last_start);
     }
     let name = path.display();
-    let device = match Device::open(path, facts, choice) {
+    let device = match Device::open(path, facts, choice, Dials::default()) {
         Ok(device) => {
             let Facts {
                 identity,

@@ -1,19 +1,21 @@
 //! The machine's own watchdog: it resets the machine when nobody writes to it for its timeout.
 //!
 //! It is fed by writing a byte; a `V` before it is closed tells it that the end is in order. What it is and says is read
-//! from `/sys/class/watchdog`: setting its timeout would take a call that this house does not make, and the driver's
-//! own, some 10 to 60 s, is many looks. Promises: one that could not be let go again, or would bite before it can be
+//! from `/sys/class/watchdog`. It is asked to wait for a minute, and to warn before: a driver that cannot keeps its own
+//! time. Promises: one that could not be let go again, or would bite before it can be
 //! fed, is not touched, unless a person named it; a process that ends without a word leaves it to bite. Must not know:
 //! when it is to be fed.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
+    os::fd::{AsFd as _, BorrowedFd},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use super::guard::EVERY;
+use crate::kernel::watchdog::{set_pretimeout, set_timeout};
 
 /// Says that the end is in order.
 const MAGIC: &[u8] = b"V";
@@ -25,6 +27,34 @@ const CARD_RESET: u32 = 0x20;
 
 /// One that bites sooner cannot be fed in time on a busy box.
 const SHORTEST: Duration = Duration::from_secs(EVERY.as_secs() * 4);
+
+/// How long it is to wait, the first that it can: an orderly restart after the runtime hung takes some 15 s, a box that
+/// has swapped itself to death deserves a moment more, and the small boards' watchdogs can wait for 16 s at most.
+const TIMEOUTS: [Duration; 3] = [
+    Duration::from_secs(60),
+    Duration::from_secs(30),
+    Duration::from_secs(15),
+];
+/// So long before its time is over the kernel is to say where it hangs, where the driver can.
+const WARNING: Duration = Duration::from_secs(5);
+
+/// How the times of a device are set.
+#[derive(Clone, Copy)]
+pub struct Dials {
+    timeout: Set,
+    pretimeout: Set,
+}
+
+type Set = fn(BorrowedFd<'_>, Duration) -> io::Result<Duration>;
+
+impl Default for Dials {
+    fn default() -> Self {
+        Self {
+            timeout: set_timeout,
+            pretimeout: set_pretimeout,
+        }
+    }
+}
 
 /// What a device says of itself. What it does not say is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,32 +147,49 @@ impl Facts {
         }
     }
 
-    fn may_be_fed(&self, choice: Choice) -> Result<(), Unfed> {
+    fn may_be_opened(&self, choice: Choice) -> Result<(), Unfed> {
         if self.closing == Closing::Never && choice == Choice::Found {
             return Err(Unfed::NoWayOut);
         }
-        match self.timeout {
-            Some(timeout) if timeout < SHORTEST => Err(Unfed::TooShort(timeout)),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
 impl Device {
     /// Opens it: from now on it has to be fed.
-    pub fn open(path: &Path, facts: Facts, choice: Choice) -> Result<Self, Unfed> {
-        facts.may_be_fed(choice)?;
+    pub fn open(path: &Path, facts: Facts, choice: Choice, dials: Dials) -> Result<Self, Unfed> {
+        facts.may_be_opened(choice)?;
         // Not created: a file in its place would be fed in vain.
         let file = OpenOptions::new().write(true).open(path);
         let file = file.map_err(|source| Unfed::Open {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self {
+        let mut device = Self {
             file,
             path: path.to_owned(),
             facts,
-        })
+        };
+        device.set_times(dials);
+        match device.facts.timeout {
+            Some(timeout) if timeout < SHORTEST => {
+                // Where it cannot be let go it bites, as it would have.
+                let _ = device.release();
+                Err(Unfed::TooShort(timeout))
+            }
+            _ => Ok(device),
+        }
+    }
+
+    fn set_times(&mut self, dials: Dials) {
+        let set = TIMEOUTS
+            .iter()
+            .find_map(|timeout| (dials.timeout)(self.file.as_fd(), *timeout).ok());
+        self.facts.timeout = set.or(self.facts.timeout);
+        let warns = self.facts.timeout.is_some_and(|timeout| timeout > 2 * WARNING);
+        if warns && let Ok(before) = (dials.pretimeout)(self.file.as_fd(), WARNING) {
+            self.facts.pretimeout = Some(before);
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -189,7 +236,7 @@ mod tests {
         }
 
         fn open(&self, choice: Choice) -> Result<Device, Unfed> {
-            Device::open(&self.device(), self.facts(), choice)
+            Device::open(&self.device(), self.facts(), choice, Dials::default())
         }
 
         fn eaten(&self) -> Vec<u8> {
@@ -257,8 +304,45 @@ mod tests {
         for choice in [Choice::Found, Choice::Named] {
             assert!(matches!(machine.open(choice), Err(Unfed::TooShort(_))));
         }
-        assert_eq!(machine.eaten(), b"");
-        let missing = Device::open(Path::new("/nowhere/watchdog"), Facts::default(), Choice::Named);
+        assert_eq!(machine.eaten(), b"V", "it is let go");
+        let nowhere = Path::new("/nowhere/watchdog");
+        let missing = Device::open(nowhere, Facts::default(), Choice::Named, Dials::default());
         assert!(matches!(missing, Err(Unfed::Open { .. })));
+    }
+
+    #[test]
+    fn it_waits_for_a_minute_or_as_long_as_it_can() {
+        fn refuses(_: BorrowedFd<'_>, _: Duration) -> io::Result<Duration> {
+            Err(rustix::io::Errno::OPNOTSUPP.into())
+        }
+        fn takes(_: BorrowedFd<'_>, time: Duration) -> io::Result<Duration> {
+            Ok(time)
+        }
+        /// As the small boards' does.
+        fn at_most_sixteen(_: BorrowedFd<'_>, time: Duration) -> io::Result<Duration> {
+            if time > Duration::from_secs(16) {
+                return Err(rustix::io::Errno::INVAL.into());
+            }
+            Ok(time)
+        }
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+        let times = |own: &str, timeout: Set, pretimeout: Set| {
+            let machine = Machine::with(&[("timeout", own)]);
+            let dials = Dials { timeout, pretimeout };
+            let opened = Device::open(&machine.device(), machine.facts(), Choice::Found, dials);
+            opened.map(|device| (seconds(device.facts.timeout), seconds(device.facts.pretimeout)))
+        };
+        assert_eq!(times("30", takes, takes).expect("opened"), (Some(60), Some(5)));
+        assert_eq!(times("3", takes, refuses).expect("opened"), (Some(60), None));
+        assert_eq!(
+            times("16", at_most_sixteen, refuses).expect("opened"),
+            (Some(15), None)
+        );
+        assert_eq!(times("30", refuses, refuses).expect("opened"), (Some(30), None));
+        assert_eq!(
+            times("8", refuses, takes).expect("opened"),
+            (Some(8), None),
+            "too short to warn"
+        );
     }
 }

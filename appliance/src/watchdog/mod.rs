@@ -41,7 +41,7 @@ mod pressure;
 mod probe;
 mod scribe;
 
-pub use device::{Choice, Closing, Device, Facts, Start, Unfed};
+pub use device::{Choice, Closing, Device, Dials, Facts, Start, Unfed};
 pub use guard::{Acts, Guard, Standing};
 pub use history::{History, Late, Reset, What};
 pub use judge::{Judge, Silence};

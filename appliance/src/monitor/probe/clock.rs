@@ -1,19 +1,26 @@
 //! The wall clock: whether somebody sets it, and whether it jumped.
 //!
-//! The kernel tells whether the clock is synchronised by a call that has no safe form; the programs that set clocks
-//! leave marks below `/run`. Where there is none of them nothing is said.
+//! The kernel knows whether it was set of late by whoever sets clocks. That it was not says something only where
+//! somebody is there to do it: the clock of a virtual machine is often right without.
 
 use std::{path::Path, time::Duration};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use super::{Group, Probe, files::Files};
-use crate::{monitor::Sheet, rule::Metric};
+use crate::{
+    kernel::clock::{Discipline, discipline},
+    monitor::Sheet,
+    rule::Metric,
+};
 
-/// Who sets clocks: the folder it has while it runs, and the file that it makes once it has set the clock.
-const SETTERS: [(&str, &str); 2] = [
-    ("run/systemd/timesync", "run/systemd/timesync/synchronized"),
-    ("run/larder/time", "run/larder/time/synchronised"),
+/// Who sets clocks: what it has below `/run` while it runs.
+const SETTERS: [&str; 5] = [
+    "run/larder/time",
+    "run/systemd/timesync",
+    "run/chrony",
+    "run/ntpd.pid",
+    "run/ntpd.sock",
 ];
 
 /// When the two clocks could not be read together, they are not compared.
@@ -51,14 +58,27 @@ fn read(clock: ClockId) -> Option<Duration> {
 pub(super) struct WallClock {
     files: Files,
     before: Option<Clocks>,
+    ask: fn() -> Option<Discipline>,
 }
 
 impl WallClock {
     pub(super) fn new(root: &Path) -> Self {
+        Self::asking(root, discipline)
+    }
+
+    /// Asks this instead of the kernel.
+    pub(super) fn asking(root: &Path, ask: fn() -> Option<Discipline>) -> Self {
         Self {
             files: Files::below(root),
             before: None,
+            ask,
         }
+    }
+
+    fn has_setter(&mut self) -> bool {
+        SETTERS
+            .iter()
+            .any(|name| self.files.exists(format_args!("{name}")))
     }
 }
 
@@ -73,15 +93,12 @@ impl Probe for WallClock {
         {
             sheet.gauge(Metric::ClockJump, "", now.jump_since(before).as_secs_f64());
         }
-        let mut runs = false;
-        let mut is_set = false;
-        for (folder, mark) in SETTERS {
-            runs |= self.files.exists(format_args!("{folder}"));
-            is_set |= self.files.exists(format_args!("{mark}"));
-        }
-        if runs {
-            sheet.gauge(Metric::ClockSynchronised, "", f64::from(is_set));
-        }
+        let is_set = match (self.ask)() {
+            Some(Discipline::Synchronised) => true,
+            Some(Discipline::Free) if self.has_setter() => false,
+            Some(Discipline::Free) | None => return,
+        };
+        sheet.gauge(Metric::ClockSynchronised, "", f64::from(is_set));
     }
 }
 

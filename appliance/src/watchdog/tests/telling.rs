@@ -13,8 +13,8 @@ use std::{
 use crate::{
     clock::Clock,
     watchdog::{
-        Acts as _, Choice, Chores, Device, Facts, Footing, Keeper, Late, Manager, Memory, Part, Scribe,
-        Silence, Step, What,
+        Acts as _, Choice, Chores, Device, Dials, Facts, Footing, Keeper, Late, Manager, Memory, Part,
+        Scribe, Silence, Step, What,
     },
 };
 
@@ -292,7 +292,7 @@ fn a_device_is_fed_until_the_process_is_to_end_and_let_go_only_in_order() {
     let scribe = bed.scribe("boot", &bed.path(), None);
     let keeper = || {
         std::fs::write(&path, "").expect("a file");
-        let device = Device::open(&path, Facts::default(), Choice::Named).expect("opened");
+        let device = Device::open(&path, Facts::default(), Choice::Named, Dials::default()).expect("opened");
         let mut keeper = bed.keeper(&scribe, None);
         keeper.device = Some(device);
         keeper.feed();

@@ -1,8 +1,11 @@
 //! Processors, memory, pressure, sensors, the clock.
 
 use super::*;
-use crate::monitor::probe::{
-    clock::WallClock, cpu::Cpu, memory::Memory, pressure::Pressure, temperature::Temperature,
+use crate::{
+    kernel::clock::Discipline,
+    monitor::probe::{
+        clock::WallClock, cpu::Cpu, memory::Memory, pressure::Pressure, temperature::Temperature,
+    },
 };
 
 #[test]
@@ -197,18 +200,22 @@ fn without_chips_the_zones_are_read() {
 
 #[test]
 fn whoever_sets_the_clock_says_whether_it_has() {
+    let said = |tree: &Tree, ask| {
+        let readings = read(&mut WallClock::asking(tree.root(), ask));
+        gauge(&readings, Metric::ClockSynchronised, "")
+    };
     let tree = Tree::new();
+    let free = || Some(Discipline::Free);
+    let set = || Some(Discipline::Synchronised);
+    assert_eq!(said(&tree, free), None, "nobody does");
+    assert_eq!(said(&tree, set), Some(1.0), "somebody whom nobody knows");
+    tree.folder("run/chrony");
+    assert_eq!(said(&tree, free), Some(0.0), "it is there, and has not");
+    assert_eq!(said(&tree, set), Some(1.0));
+    assert_eq!(said(&tree, || None), None, "the kernel does not say");
     let mut clock = WallClock::new(tree.root());
-    assert_eq!(
-        gauge(&read(&mut clock), Metric::ClockSynchronised, ""),
-        None,
-        "nobody does"
-    );
-    tree.folder("run/systemd/timesync");
-    assert_eq!(gauge(&read(&mut clock), Metric::ClockSynchronised, ""), Some(0.0));
-    tree.put("run/systemd/timesync/synchronized", "");
+    read(&mut clock);
     let readings = read(&mut clock);
-    assert_eq!(gauge(&readings, Metric::ClockSynchronised, ""), Some(1.0));
     let jump = gauge(&readings, Metric::ClockJump, "");
     assert!(jump.is_some_and(|jump| jump < 60.0), "{jump:?}");
 }

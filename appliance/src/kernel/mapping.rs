@@ -1,10 +1,9 @@
 //! A mapping of a file that exists to be recognised, not to be read.
 //!
-//! This is the only module with `unsafe` on the delivery path. A mapping lends an address range to a stretch
+//! A mapping lends an address range to a stretch
 //! of a file, so that hyper can queue "these bytes of this file" as an ordinary slice; the socket turns the
 //! slice back into (file, offset) and lets the kernel move the bytes. Nothing in Larder dereferences it: a
 //! page that cannot be read would be a SIGBUS here, and is a plain error from `sendfile`.
-#![allow(unsafe_code)]
 
 use std::{fs::File, io, ptr::NonNull, sync::Arc};
 
@@ -16,7 +15,7 @@ const ALIGNMENT: u64 = 64 << 10;
 
 /// A stretch of a file with addresses. Unmapped when dropped.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     base: NonNull<u8>,
     mapped: usize,
     /// Bytes between `base` and the first byte asked for.
@@ -33,7 +32,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps `length` bytes (not zero) of `file` from `offset`. The file may still be shorter than that.
-    pub(super) fn new(file: Arc<File>, offset: u64, length: u64) -> io::Result<Self> {
+    pub(crate) fn new(file: Arc<File>, offset: u64, length: u64) -> io::Result<Self> {
         let lead = offset % ALIGNMENT;
         let too_large = |_| io::Error::from(io::ErrorKind::OutOfMemory);
         let mapped = usize::try_from(length + lead).map_err(too_large)?;
@@ -60,12 +59,12 @@ impl Mapping {
         })
     }
 
-    pub(super) fn file(&self) -> &Arc<File> {
+    pub(crate) fn file(&self) -> &Arc<File> {
         &self.file
     }
 
     /// Where in the file the first byte of the slice stands.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 }
