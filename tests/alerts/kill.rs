@@ -7,12 +7,9 @@ use std::{
     time::Duration,
 };
 
-use tests::{full, larder::Larder};
+use tests::{full, hook::Hook, larder::Larder};
 
-use super::{
-    hook::Hook,
-    told::{Asking, config, of_rule, until},
-};
+use super::told::{Asking, config, of_rule, until};
 
 fn number(variable: &str, usual: u64) -> u64 {
     let set = std::env::var(variable).ok();

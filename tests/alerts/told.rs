@@ -5,13 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::{
     client::{Complete, Request},
+    hook::Hook,
     larder::{Config, Larder},
     stage::Stage,
     upstream::Settings,
     wait,
 };
-
-use super::hook::Hook;
 
 /// A rule that the test can break: by asking much, and mend by asking nothing.
 pub(crate) const BUSY: &str = "[{ name = \"asked-much\", when = \"mirror.requests > 4\", for = \"0s\", keep = \"0s\", \

@@ -2,6 +2,7 @@
 
 mod abort;
 mod auth;
+mod dead_family;
 mod face;
 mod families;
 mod integrity;

@@ -1,7 +1,7 @@
 //! A DNS server that lies on command.
 //!
 //! Promises: answers A and AAAA for the names it was given and NXDOMAIN for all others; can fall silent,
-//! fail, or be slow. It listens on port 53 of a loopback address of its own, so a daemon whose
+//! fail, or be slow, also for one of the two. It listens on port 53 of an address of its own, so a daemon whose
 //! `/etc/resolv.conf` names that address asks it and nobody else. Needs root, for the port.
 //! Must not know: who asks.
 
@@ -25,6 +25,25 @@ pub enum Mood {
     /// SERVFAIL.
     Failing,
     Slow(Duration),
+    /// Questions of this kind are never answered.
+    SilentOn(Kind),
+    SlowOn(Kind, Duration),
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    A,
+    Aaaa,
+}
+
+impl Kind {
+    const fn number(self) -> u16 {
+        match self {
+            Self::A => 1,
+            Self::Aaaa => 28,
+        }
+    }
 }
 
 /// A running server.
@@ -41,9 +60,20 @@ struct Shared {
 }
 
 impl Dns {
-    /// Serves `names`.
+    /// Serves `names`, on a loopback address.
     pub async fn start(names: &[(&str, &[IpAddr])]) -> Self {
         let (socket, address) = bind().await;
+        Self::serving(names, socket, address)
+    }
+
+    /// Serves `names` on an address of this machine.
+    pub async fn start_at(address: IpAddr, names: &[(&str, &[IpAddr])]) -> Self {
+        let socket = UdpSocket::bind((address, 53)).await;
+        let socket = socket.unwrap_or_else(|e| panic!("listen on port 53 of {address}: {e}"));
+        Self::serving(names, socket, address)
+    }
+
+    fn serving(names: &[(&str, &[IpAddr])], socket: UdpSocket, address: IpAddr) -> Self {
         let names = names
             .iter()
             .map(|(name, to)| ((*name).to_owned(), to.to_vec()))
@@ -112,8 +142,15 @@ async fn serve(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
         let (socket, shared) = (socket.clone(), shared.clone());
         tokio::spawn(async move {
             let mood = *shared.mood.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_for = |kind: Kind| asked(&question).is_some_and(|(_, asked)| asked == kind.number());
+            let mood = match mood {
+                Mood::SilentOn(kind) if is_for(kind) => Mood::Silent,
+                Mood::SlowOn(kind, by) if is_for(kind) => Mood::Slow(by),
+                Mood::SilentOn(_) | Mood::SlowOn(..) => Mood::Fine,
+                other => other,
+            };
             let answer = match mood {
-                Mood::Silent => None,
+                Mood::Silent | Mood::SilentOn(_) | Mood::SlowOn(..) => None,
                 Mood::Failing => answer(&question, 2, &[]),
                 Mood::Fine => shared.answer(&question),
                 Mood::Slow(by) => {
@@ -131,8 +168,6 @@ async fn serve(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
 
 impl Shared {
     fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
-        const A: u16 = 1;
-        const AAAA: u16 = 28;
         let (name, kind) = asked(question)?;
         let Some(all) = self.names.get(&name) else {
             return answer(question, 3, &[]);
@@ -140,7 +175,10 @@ impl Shared {
         let fitting: Vec<IpAddr> = all
             .iter()
             .copied()
-            .filter(|address| (kind == A && address.is_ipv4()) || (kind == AAAA && address.is_ipv6()))
+            .filter(|address| {
+                (kind == Kind::A.number() && address.is_ipv4())
+                    || (kind == Kind::Aaaa.number() && address.is_ipv6())
+            })
             .collect();
         answer(question, 0, &fitting)
     }

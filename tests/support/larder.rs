@@ -83,14 +83,22 @@ impl Larder {
         std::fs::write(&file, self.config.to_toml(&self.data))
             .unwrap_or_else(|e| panic!("write {}: {e}", file.display()));
         let started = Instant::now();
+        let (first, binary) = match self.config.namespace() {
+            None => (binary(), None),
+            Some(_) => (PathBuf::from("ip"), Some(binary())),
+        };
         let mut program = match self.config.resolv_conf() {
-            None => Program::new("larder", binary()),
+            None => Program::new("larder", first),
             Some(text) => {
                 let over = self.folder.path().join("resolv.conf");
                 std::fs::write(&over, text).unwrap_or_else(|e| panic!("write {}: {e}", over.display()));
-                Program::with_file_over("larder", binary(), &over, "/etc/resolv.conf")
+                Program::with_file_over("larder", first, &over, "/etc/resolv.conf")
             }
         };
+        if let (Some(namespace), Some(binary)) = (self.config.namespace(), binary) {
+            // It becomes the program, so the process id is the program's own.
+            program = program.args(["netns", "exec", namespace]).arg(binary);
+        }
         program = program
             .arg("serve")
             .arg("--config")

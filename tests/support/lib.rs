@@ -1,7 +1,7 @@
 //! What the black-box tests stand on: images built by hand, a real registry, a registry that lies on
 //! command, real clients, a runner for the binary under test, and disks that are too small.
 //!
-//! Promises: nothing leaves loopback; nothing outlives the test process; what went wrong is printed.
+//! Promises: nothing leaves this machine; nothing outlives the test process; what went wrong is printed.
 //! Must not know: how Larder works inside. Only its command line, its HTTP face and its folder are used.
 
 pub mod client;
@@ -9,9 +9,11 @@ pub mod clients;
 pub mod digest;
 pub mod disk;
 pub mod dns;
+pub mod hook;
 pub mod images;
 pub mod larder;
 pub mod measure;
+pub mod network;
 pub mod process;
 pub mod registry;
 pub mod sequences;

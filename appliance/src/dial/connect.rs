@@ -7,7 +7,6 @@
 //! written as such; the proxy itself is the owner's choice and not judged.
 
 use std::{
-    io,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
@@ -17,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -30,49 +32,16 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     address::AddressPolicy,
-    eyeballs::{Families, Family, Lost, Won, race},
+    connect_error::{ConnectError, forbidden, silent, worst},
+    families::{Families, Family},
     origin::{Origin, Scheme},
     proxy::ProxySettings,
-    resolve::{Resolve, ResolveError},
+    race::{Won, race},
+    resolve::{Found, Resolve},
     stream::{Counted, Stream},
-    tunnel::{self, TunnelError},
+    tunnel,
     ways::{Lately, Seen, Way},
 };
-
-/// Which step of connecting to `host` failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    #[error("this is not a URL that can be connected to")]
-    Url,
-    #[error("resolve {host}")]
-    Resolve {
-        host: String,
-        #[source]
-        source: ResolveError,
-    },
-    #[error("{host} is not on the public internet, and only public registries are open to all")]
-    Forbidden { host: String },
-    #[error("connect to {host}")]
-    Connect {
-        host: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("open a tunnel to {host}")]
-    Tunnel {
-        host: String,
-        #[source]
-        source: TunnelError,
-    },
-    #[error("agree on TLS with {host}")]
-    Tls {
-        host: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{host} took the connection and did not go on with it")]
-    Silent { host: String },
-}
 
 /// Opens connections. Clones share everything.
 #[derive(Clone)]
@@ -109,14 +78,14 @@ impl Connector {
 
     /// The addresses of a host in the order in which to try them, for protocols without connections.
     pub async fn addresses(&self, target: &Origin) -> Result<Vec<SocketAddr>, ConnectError> {
-        let addresses = self.0.addresses(target, self.0.addresses).await?;
+        let (addresses, _) = self.0.addresses(target, self.0.addresses).await?;
         Ok(self.0.families.order(&target.host, addresses, Instant::now()))
     }
 
     /// TLS over a connection that was opened without, for protocols that begin so.
     pub async fn secure(&self, stream: Stream, target: &Origin) -> Result<Stream, ConnectError> {
         match stream {
-            Stream::Plain(tcp) => self.0.encrypt(tcp, target, None).await,
+            Stream::Plain(tcp) => self.0.encrypt(tcp, target).await,
             other => Ok(other),
         }
     }
@@ -141,24 +110,32 @@ impl tower_service::Service<Uri> for Connector {
     }
 }
 
+/// A host that was connected to.
+struct Reached {
+    tcp: Counted,
+    family: Family,
+    /// The other family, if the host has addresses of it.
+    other: Option<Family>,
+}
+
 impl Wiring {
-    async fn open(&self, target: &Origin) -> Result<Stream, ConnectError> {
+    async fn open(self: &Arc<Self>, target: &Origin) -> Result<Stream, ConnectError> {
         let Some(proxy) = self.proxy.towards(target) else {
-            let (tcp, family) = self.tcp(target, self.addresses).await?;
+            let reached = self.tcp(target, self.addresses).await?;
             return match target.scheme {
-                Scheme::Http => Ok(Stream::Plain(tcp)),
-                Scheme::Https => self.encrypt(tcp, target, Some(family)).await,
+                Scheme::Http => Ok(Stream::Plain(reached.tcp)),
+                Scheme::Https => self.encrypt_either_way(reached, target).await,
             };
         };
         if target.ip().is_some_and(|ip| !self.addresses.permits(ip)) {
             return Err(forbidden(target));
         }
-        let (mut tcp, _) = self.tcp(&proxy.origin, AddressPolicy::Any).await?;
+        let mut tcp = self.tcp(&proxy.origin, AddressPolicy::Any).await?.tcp;
         if target.scheme == Scheme::Http {
             return Ok(Stream::Proxied(tcp));
         }
         match timeout(self.patience, tunnel::open(&mut tcp, proxy, target)).await {
-            Ok(Ok(())) => self.encrypt(tcp, target, None).await,
+            Ok(Ok(())) => self.encrypt(tcp, target).await,
             Ok(Err(source)) => Err(ConnectError::Tunnel {
                 host: target.host.clone(),
                 source,
@@ -167,45 +144,89 @@ impl Wiring {
         }
     }
 
-    /// All addresses of a host that the policy permits; at least one.
+    /// The addresses of a host that the policy permits, at least one; and those that may still come.
     async fn addresses(
         &self,
         target: &Origin,
         policy: AddressPolicy,
-    ) -> Result<Vec<SocketAddr>, ConnectError> {
-        let addresses = match target.ip() {
-            Some(ip) => vec![ip],
+    ) -> Result<(Vec<SocketAddr>, BoxFuture<'static, Vec<SocketAddr>>), ConnectError> {
+        let Found { addresses, late } = match target.ip() {
+            Some(ip) => vec![ip].into(),
             None => self.resolve(target).await?,
         };
-        let permitted: Vec<_> = addresses
-            .into_iter()
-            .filter(|ip| policy.permits(*ip))
-            .map(|ip| SocketAddr::new(ip, target.port))
-            .collect();
-        if permitted.is_empty() {
-            return Err(forbidden(target));
+        let port = target.port;
+        let permit = move |addresses: Vec<IpAddr>| -> Vec<SocketAddr> {
+            let permitted = addresses.into_iter().filter(|ip| policy.permits(*ip));
+            permitted.map(|ip| SocketAddr::new(ip, port)).collect()
+        };
+        let late = match late {
+            Some(late) => late.map(permit).boxed(),
+            None => ready(Vec::new()).boxed(),
+        };
+        let permitted = permit(addresses);
+        if !permitted.is_empty() {
+            return Ok((permitted, late));
         }
-        Ok(permitted)
+        match late.await {
+            none if none.is_empty() => Err(forbidden(target)),
+            permitted => Ok((permitted, ready(Vec::new()).boxed())),
+        }
     }
 
-    async fn tcp(&self, target: &Origin, policy: AddressPolicy) -> Result<(Counted, Family), ConnectError> {
-        let permitted = self.addresses(target, policy).await?;
+    async fn tcp(self: &Arc<Self>, target: &Origin, policy: AddressPolicy) -> Result<Reached, ConnectError> {
+        let (permitted, late) = self.addresses(target, policy).await?;
         let ordered = self.families.order(&target.host, permitted, Instant::now());
-        let won = race(&ordered, self.patience, TcpStream::connect)
+        let known = ordered.clone();
+        let won = race(ordered, late, self.patience, TcpStream::connect)
             .await
             .map_err(|lost| ConnectError::Connect {
                 host: target.host.clone(),
                 source: worst(lost),
             })?;
         self.learn(target, &won);
-        self.opened.fetch_add(1, Relaxed);
-        self.tune(&won.connection);
         let family = Family::of(&won.address);
-        Ok((Counted::new(won.connection, self.received.clone()), family))
+        let other = known.iter().map(Family::of).find(|other| *other != family);
+        self.look_again(target, family.other(), known);
+        self.opened.fetch_add(1, Relaxed);
+        Ok(Reached {
+            tcp: self.prepare(won.connection),
+            family,
+            other,
+        })
     }
 
-    async fn resolve(&self, target: &Origin) -> Result<Vec<IpAddr>, ConnectError> {
-        let resolved = self.resolver.resolve(&target.host).await;
+    /// Tries a family again that goes last, if it is time, beside a connection over the other one: nobody waits for it.
+    fn look_again(self: &Arc<Self>, target: &Origin, family: Family, mut addresses: Vec<SocketAddr>) {
+        addresses.retain(|address| Family::of(address) == family);
+        if addresses.is_empty() || !self.families.is_due(&target.host, family, Instant::now()) {
+            return;
+        }
+        let (wiring, target) = (self.clone(), target.clone());
+        tokio::spawn(async move {
+            let connected = race(addresses, ready(Vec::new()), wiring.patience, TcpStream::connect).await;
+            let works = match (connected, target.scheme) {
+                (Err(_), _) => false,
+                (Ok(_), Scheme::Http) => true,
+                // A tunnel that loses large packets lets a connection through, and no certificate.
+                (Ok(won), Scheme::Https) => {
+                    let tcp = wiring.prepare(won.connection);
+                    let encrypted = wiring.encrypt(tcp, &target).await;
+                    !matches!(encrypted, Err(ConnectError::Silent { .. }))
+                }
+            };
+            let now = Instant::now();
+            if works {
+                wiring.families.restore(&target.host, family, now);
+                wiring.seen.note(Way::of(family), Lately::Worked, now);
+            } else {
+                wiring.seen.note(Way::of(family), Lately::Failed, now);
+            }
+        });
+    }
+
+    async fn resolve(&self, target: &Origin) -> Result<Found, ConnectError> {
+        let first = self.families.first(&target.host, Instant::now());
+        let resolved = self.resolver.resolve(&target.host, first).await;
         let how = match &resolved {
             Err(error) if !error.is_answer() => Lately::Failed,
             _ => Lately::Worked,
@@ -227,24 +248,43 @@ impl Wiring {
         }
     }
 
-    /// Options that help; a kernel without one of them is no reason not to talk.
-    fn tune(&self, tcp: &TcpStream) {
+    /// Counts what comes, and sets options that help; a kernel without one of them is no reason not to talk.
+    fn prepare(&self, tcp: TcpStream) -> Counted {
         let _ = tcp.set_nodelay(true);
-        let socket = SockRef::from(tcp);
+        let socket = SockRef::from(&tcp);
         let keepalive = TcpKeepalive::new()
             .with_time(Duration::from_secs(15))
             .with_interval(Duration::from_secs(5))
             .with_retries(3);
         let _ = socket.set_tcp_keepalive(&keepalive);
         let _ = socket.set_tcp_user_timeout(Some(self.progress));
+        Counted::new(tcp, self.received.clone())
     }
 
-    async fn encrypt(
-        &self,
-        tcp: Counted,
+    /// Over the other family, if there is one, when nothing comes through this one but the connection itself.
+    async fn encrypt_either_way(
+        self: &Arc<Self>,
+        reached: Reached,
         target: &Origin,
-        family: Option<Family>,
     ) -> Result<Stream, ConnectError> {
+        let Reached { tcp, family, other } = reached;
+        let outcome = self.encrypt(tcp, target).await;
+        if !matches!(outcome, Err(ConnectError::Silent { .. })) {
+            return outcome;
+        }
+        self.families.demote(&target.host, family, Instant::now());
+        if other != Some(self.families.first(&target.host, Instant::now())) {
+            return outcome;
+        }
+        let reached = self.tcp(target, self.addresses).await?;
+        let outcome = self.encrypt(reached.tcp, target).await;
+        if outcome.is_ok() && reached.family != family {
+            self.seen.note(Way::of(family), Lately::Failed, Instant::now());
+        }
+        outcome
+    }
+
+    async fn encrypt(&self, tcp: Counted, target: &Origin) -> Result<Stream, ConnectError> {
         let name = ServerName::try_from(target.host.clone()).map_err(|_| ConnectError::Url)?;
         let handshake = TlsConnector::from(self.tls.clone()).connect(name, tcp);
         match timeout(self.patience, handshake).await {
@@ -253,46 +293,7 @@ impl Wiring {
                 host: target.host.clone(),
                 source,
             }),
-            Err(_) => {
-                if let Some(family) = family {
-                    self.families.demote(&target.host, family, Instant::now());
-                }
-                Err(silent(target))
-            }
+            Err(_) => Err(silent(target)),
         }
     }
-}
-
-fn forbidden(target: &Origin) -> ConnectError {
-    ConnectError::Forbidden {
-        host: target.host.clone(),
-    }
-}
-
-fn silent(target: &Origin) -> ConnectError {
-    ConnectError::Silent {
-        host: target.host.clone(),
-    }
-}
-
-/// The error to tell of a lost race: what is ours first, then silence, for that one costs the most.
-fn worst(Lost(failed): Lost) -> io::Error {
-    let rank = |error: &io::Error| match error.kind() {
-        _ if is_ours(error) => 0,
-        io::ErrorKind::TimedOut => 1,
-        _ => 2,
-    };
-    failed
-        .into_iter()
-        .map(|(_, error)| error)
-        .min_by_key(rank)
-        .unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())
-}
-
-/// Whether an error of the kernel means that this process or this box is out of file descriptors or memory.
-pub fn is_ours(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -1,7 +1,8 @@
 //! Opening connections to hosts elsewhere: names, address families, proxies, TLS.
 //!
-//! - [`connect`]: one connection from its name to its TLS, over a proxy's `tunnel` where there is one
-//! - [`resolve`]: names to addresses · [`eyeballs`]: the family that works (RFC 8305) · [`address`]: where it may go
+//! - [`connect`]: one connection from its name to its TLS, over a proxy's `tunnel` where there is one · `connect_error`
+//! - [`resolve`]: names to addresses, of two families (`pair`) · [`address`]: where it may go
+//! - [`race`]: the first address that answers (RFC 8305) · [`families`]: the family that works
 //! - [`ways`]: what connecting has shown of names and families
 //! - [`origin`]: who is at the other end · [`proxy`]: which way · [`tls`]: whom to trust · [`stream`]: what comes of it
 //!
@@ -10,9 +11,12 @@
 
 mod address;
 mod connect;
-mod eyeballs;
+mod connect_error;
+mod families;
 mod origin;
+mod pair;
 mod proxy;
+mod race;
 mod resolve;
 mod stream;
 pub mod tls;
@@ -20,11 +24,12 @@ mod tunnel;
 mod ways;
 
 pub use address::AddressPolicy;
-pub use connect::{ConnectError, Connector, Wiring, is_ours};
-pub use eyeballs::{Families, Family, FamilyHealth};
+pub use connect::{Connector, Wiring};
+pub use connect_error::{ConnectError, is_ours};
+pub use families::{Families, Family, FamilyHealth};
 pub use origin::{Origin, Scheme, same_party};
 pub use proxy::{InvalidProxy, Proxy, ProxySettings};
-pub use resolve::{Resolve, ResolveError, SystemNames};
+pub use resolve::{Found, Resolve, ResolveError, SystemNames};
 pub use stream::{Stream, Uses};
 pub use tls::InvalidCa;
 pub use ways::{Lately, Seen, Ways};

@@ -2,8 +2,8 @@
 //!
 //! A static binary has no name service of the system's: names are looked up in `/etc/hosts` and at the
 //! servers of `/etc/resolv.conf` directly. Promises: the answer comes in bounded time; both families are asked
-//! at once and a slow one does not hold up the other; a box that came up before its network notices when
-//! `resolv.conf` appears or changes. Must not know: what the addresses are for.
+//! at once, and one whose answer is late is waited for once and joins in later; a box that came up before its network
+//! notices when `resolv.conf` appears or changes. Must not know: what the addresses are for.
 
 use std::{
     fs, io,
@@ -13,10 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, Either, select},
-};
+use futures_util::{FutureExt, future::BoxFuture};
 use hickory_resolver::{
     Hosts, Resolver, TokioResolver,
     config::{ResolveHosts, ResolverConfig},
@@ -25,25 +22,41 @@ use hickory_resolver::{
     system_conf::parse_resolv_conf,
 };
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
+
+use super::{
+    families::Family,
+    pair::{Answer, LOOKUP, Late, both},
+};
 
 /// How long one query to one server may take, and how often it is sent.
 const QUERY: Duration = Duration::from_secs(2);
 const ATTEMPTS: usize = 2;
-
-/// How long the whole look-up may take.
-const LOOKUP: Duration = Duration::from_secs(5);
-
-/// How long the answer of one family waits for the other (RFC 8305, section 3).
-const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
 /// How often the configuration is looked at.
 const CHECK: Duration = Duration::from_secs(3);
 
 /// Finds the addresses of a host. The seam at which tests put names of their own.
 pub trait Resolve: Send + Sync {
-    /// `host` is a name, not an address. The answer is not empty.
-    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>>;
+    /// `host` is a name, not an address; its addresses of the family `first` are those to begin with.
+    fn resolve<'a>(&'a self, host: &'a str, first: Family) -> BoxFuture<'a, Result<Found, ResolveError>>;
+}
+
+/// What a name stands for.
+pub struct Found {
+    /// At least one.
+    pub addresses: Vec<IpAddr>,
+    /// Those of a family of which there is no answer yet; none, when it does not come or has none.
+    pub late: Option<BoxFuture<'static, Vec<IpAddr>>>,
+}
+
+impl From<Vec<IpAddr>> for Found {
+    fn from(addresses: Vec<IpAddr>) -> Self {
+        Self {
+            addresses,
+            late: None,
+        }
+    }
 }
 
 /// Why a name has no addresses.
@@ -71,7 +84,7 @@ pub enum ResolveError {
 /// repeat theirs.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Answered(NetError);
+pub struct Answered(pub(super) NetError);
 
 impl ResolveError {
     /// Whether a server has answered, if only that there is no such name.
@@ -98,6 +111,7 @@ pub struct SystemNames {
     resolv_conf: PathBuf,
     hosts: PathBuf,
     current: Mutex<Option<Current>>,
+    late: Late,
 }
 
 struct Current {
@@ -122,6 +136,7 @@ impl SystemNames {
             resolv_conf,
             hosts,
             current: Mutex::new(None),
+            late: Late::default(),
         }
     }
 
@@ -186,16 +201,27 @@ impl SystemNames {
 }
 
 impl Resolve for SystemNames {
-    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>> {
+    fn resolve<'a>(&'a self, host: &'a str, first: Family) -> BoxFuture<'a, Result<Found, ResolveError>> {
         async move {
             if is_localhost(host) {
-                return Ok(vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]);
+                let both: Vec<IpAddr> = vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
+                return Ok(both.into());
             }
             let resolver = self.current()?;
             let name = qualified(host);
-            let v6 = lookup(&resolver, &name, RecordType::AAAA);
-            let v4 = lookup(&resolver, &name, RecordType::A);
-            both(v6, v4).await
+            let [wanted, other] = [first, first.other()].map(|family| {
+                let kind = match family {
+                    Family::V4 => RecordType::A,
+                    Family::V6 => RecordType::AAAA,
+                };
+                lookup(resolver.clone(), name.clone(), kind).boxed()
+            });
+            let patience = self.late.patience(host, first, Instant::now());
+            let found = both(wanted, other, patience).await?;
+            if found.is_late && !patience.is_zero() {
+                self.late.note(host, first, Instant::now());
+            }
+            Ok(found.found)
         }
         .boxed()
     }
@@ -216,41 +242,13 @@ fn qualified(host: &str) -> String {
     }
 }
 
-async fn lookup(resolver: &TokioResolver, name: &str, kind: RecordType) -> Result<Vec<IpAddr>, NetError> {
+async fn lookup(resolver: Arc<TokioResolver>, name: String, kind: RecordType) -> Answer {
     let found = resolver.lookup(name, kind).await?;
     Ok(found
         .answers()
         .iter()
         .filter_map(|record| record.data.ip_addr())
         .collect())
-}
-
-/// The addresses of both families; of one, when the other is much slower or fails.
-async fn both(
-    v6: impl Future<Output = Result<Vec<IpAddr>, NetError>>,
-    v4: impl Future<Output = Result<Vec<IpAddr>, NetError>>,
-) -> Result<Vec<IpAddr>, ResolveError> {
-    let race = async {
-        let (first, rest) = match select(Box::pin(v6), Box::pin(v4)).await {
-            Either::Left((first, rest)) => (first, Either::Left(rest)),
-            Either::Right((first, rest)) => (first, Either::Right(rest)),
-        };
-        match first {
-            Ok(mut found) if !found.is_empty() => {
-                if let Ok(Ok(more)) = timeout(RESOLUTION_DELAY, rest).await {
-                    found.extend(more);
-                }
-                Ok(found)
-            }
-            first => match rest.await {
-                Ok(found) if !found.is_empty() => Ok(found),
-                second => Err(ResolveError::NoAddress(
-                    second.err().or(first.err()).map(Answered),
-                )),
-            },
-        }
-    };
-    timeout(LOOKUP, race).await.unwrap_or(Err(ResolveError::Silent))
 }
 
 #[cfg(test)]

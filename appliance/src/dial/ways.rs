@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::eyeballs::Family;
+use super::families::Family;
 
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

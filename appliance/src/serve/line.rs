@@ -88,8 +88,17 @@ pub(super) fn line(endpoints: &[EndpointStatus], ways: Ways, connected: Option<D
     Line {
         wan,
         names: lately(ways.names),
-        ipv4: lately(ways.ipv4),
-        ipv6: lately(ways.ipv6),
+        ipv4: family(ways.ipv4, ways.ipv6),
+        ipv6: family(ways.ipv6, ways.ipv4),
+    }
+}
+
+/// A broken family is tried again now and then as long as some host has addresses of it. When that has not happened for
+/// so long, and the other family is in use, nobody needs it any more, and nothing is wrong.
+fn family(own: Option<(Lately, Duration)>, other: Option<(Lately, Duration)>) -> Shown {
+    match (own, lately(other)) {
+        (Some((Lately::Failed, age)), Shown::Works) if age >= STALE => Shown::Works,
+        _ => lately(own),
     }
 }
 
@@ -247,7 +256,18 @@ mod tests {
         let told = line(&[], ways, None);
         assert_eq!(
             (told.names, told.ipv4, told.ipv6),
-            (Shown::Fails, Shown::Works, Shown::Nothing)
+            (Shown::Fails, Shown::Works, Shown::Works),
+            "nobody has needed it for an hour"
         );
+        let idle = Ways {
+            ipv4: Some((Lately::Worked, minutes(61))),
+            ..ways
+        };
+        assert_eq!(line(&[], idle, None).ipv6, Shown::Nothing);
+        let broken = Ways {
+            ipv6: Some((Lately::Failed, minutes(59))),
+            ..ways
+        };
+        assert_eq!(line(&[], broken, None).ipv6, Shown::Fails);
     }
 }

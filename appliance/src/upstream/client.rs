@@ -22,7 +22,7 @@ use super::{
     operation::Counts,
     record::Record,
     settings::{Options, Settings},
-    transport::Transport,
+    transport::{Transport, Waits},
 };
 use crate::{
     clock::Clock,
@@ -160,7 +160,10 @@ impl Client {
             inner.user_agent.clone(),
             inner.requests.clone(),
             inner.clock.clone(),
-            inner.options.progress_timeout,
+            &Waits {
+                patience: inner.options.connect_timeout,
+                progress: inner.options.progress_timeout,
+            },
         ))
     }
 }

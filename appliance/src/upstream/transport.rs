@@ -1,11 +1,12 @@
 //! One exchange over HTTP: a request out, the head of a response in.
 //!
-//! Promises: it ends by its deadline; a connection that fell silent is not used again; memory in flight is
-//! bounded per connection. Must not know: registries, tokens, redirects.
+//! Promises: it ends by its deadline; a connection that fell silent is not used again, and a request that met one of
+//! before goes out once more over a new one; memory in flight is bounded per connection. Must not know: registries, tokens, redirects.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{error::Error, io, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::Empty;
 use hyper::body::Incoming;
@@ -16,7 +17,7 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     failure::{Failure, Kind, kind_of_connect, kind_of_io},
@@ -44,11 +45,21 @@ const PONG: Duration = Duration::from_secs(10);
 
 pub(super) struct Transport {
     pool: Pool<Connector, Empty<Bytes>>,
+    /// Makes a connection for each request.
+    fresh: Pool<Connector, Empty<Bytes>>,
     proxy: ProxySettings,
     user_agent: HeaderValue,
     requests: Arc<Counts>,
     pub(super) clock: Clock,
+    /// How long a connection of before may be silent before the request goes out over a new one as well.
+    patience: Duration,
     /// How long a body may go without moving.
+    pub(super) progress: Duration,
+}
+
+/// How long a transport waits.
+pub(super) struct Waits {
+    pub(super) patience: Duration,
     pub(super) progress: Duration,
 }
 
@@ -76,6 +87,7 @@ impl Unsent {
 }
 
 /// The connection that a response came over.
+#[derive(Clone)]
 pub(super) struct Line(CaptureConnection);
 
 impl Line {
@@ -84,6 +96,11 @@ impl Line {
         if let Some(connected) = self.0.connection_metadata().as_ref() {
             connected.poison();
         }
+    }
+
+    /// Whether a response has come over it before.
+    fn was_used(&self) -> bool {
+        self.0.connection_metadata().as_ref().is_some_and(Uses::any)
     }
 }
 
@@ -94,9 +111,10 @@ impl Transport {
         user_agent: HeaderValue,
         requests: Arc<Counts>,
         clock: Clock,
-        progress: Duration,
+        waits: &Waits,
     ) -> Self {
-        let pool = Pool::builder(TokioExecutor::new())
+        let mut builder = Pool::builder(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -108,15 +126,18 @@ impl Transport {
             .http2_initial_stream_window_size(HTTP2_STREAM)
             .http2_initial_connection_window_size(HTTP2_CONNECTION)
             .http2_keep_alive_interval(PING)
-            .http2_keep_alive_timeout(PONG)
-            .build(connector);
+            .http2_keep_alive_timeout(PONG);
+        let pool = builder.build(connector.clone());
+        let fresh = builder.pool_max_idle_per_host(0).build(connector);
         Self {
             pool,
+            fresh,
             proxy,
             user_agent,
             requests,
             clock,
-            progress,
+            patience: waits.patience,
+            progress: waits.progress,
         }
     }
 
@@ -141,42 +162,41 @@ impl Transport {
             all.insert(header::PROXY_AUTHORIZATION, authorization);
         }
         self.requests.add(operation);
-        match self.send(request.clone(), deadline).await {
+        let line = Line(capture_connection(&mut request));
+        let again = request.clone();
+        let mut first = pin!(send(&self.pool, request, line.clone(), deadline));
+        let outcome = match timeout(self.patience, &mut first).await {
             // The server closed an idle connection as the request went out. A GET may be sent again.
-            Err(Unsent::OverUsedConnection(_)) => self.send(request, deadline).await,
-            outcome => outcome,
-        }
-        .map_err(Unsent::into_failure)
+            Ok(Err(Unsent::OverUsedConnection(_))) => {
+                self.requests.add(operation);
+                self.send_anew(again, deadline).await
+            }
+            Ok(Ok(answer)) => Ok(answer.through(line)),
+            Ok(Err(failed)) => Err(failed),
+            // A slow server, or a way on which nothing comes any more: whoever is first.
+            Err(_) if line.was_used() => {
+                line.condemn();
+                self.requests.add(operation);
+                match select(first, pin!(self.send_anew(again, deadline))).await {
+                    Either::Left((Ok(answer), _)) => Ok(answer.through(line)),
+                    Either::Left((Err(_), second)) => second.await,
+                    Either::Right((Ok(head), _)) => Ok(head),
+                    Either::Right((Err(failed), first)) => {
+                        let answer = first.await.map_err(|_| failed);
+                        answer.map(|answer| answer.through(line))
+                    }
+                }
+            }
+            Err(_) => first.await.map(|answer| answer.through(line)),
+        };
+        outcome.map_err(Unsent::into_failure)
     }
 
-    async fn send(&self, mut request: Request<Empty<Bytes>>, deadline: Instant) -> Result<Head, Unsent> {
+    /// Over a connection of its own.
+    async fn send_anew(&self, mut request: Request<Empty<Bytes>>, deadline: Instant) -> Result<Head, Unsent> {
         let line = Line(capture_connection(&mut request));
-        let started = Instant::now();
-        match timeout_at(deadline, self.pool.request(request)).await {
-            Ok(Ok(response)) => {
-                if let Some(uses) = response.extensions().get::<Uses>() {
-                    uses.add();
-                }
-                Ok(Head {
-                    response,
-                    waited: started.elapsed(),
-                    line,
-                })
-            }
-            Ok(Err(error)) => {
-                let kind = kind_of(&error);
-                let was_used = error.connect_info().is_some_and(Uses::any);
-                let failure = Failure::new(kind, error);
-                Err(match kind {
-                    Kind::Unreachable if was_used => Unsent::OverUsedConnection(failure),
-                    _ => Unsent::Otherwise(failure),
-                })
-            }
-            Err(_) => {
-                line.condemn();
-                Err(Unsent::Otherwise(Failure::silent()))
-            }
-        }
+        let answer = send(&self.fresh, request, line.clone(), deadline).await?;
+        Ok(answer.through(line))
     }
 
     /// For plain HTTP through a proxy each request carries the proxy's credentials; a tunnel did it once.
@@ -185,6 +205,55 @@ impl Transport {
             return None;
         }
         self.proxy.towards(&Origin::of(uri)?)?.authorization.clone()
+    }
+}
+
+/// A response, before its connection is known to whoever asked.
+struct Answer {
+    response: Response<Incoming>,
+    waited: Duration,
+}
+
+impl Answer {
+    fn through(self, line: Line) -> Head {
+        Head {
+            response: self.response,
+            waited: self.waited,
+            line,
+        }
+    }
+}
+
+async fn send(
+    pool: &Pool<Connector, Empty<Bytes>>,
+    request: Request<Empty<Bytes>>,
+    line: Line,
+    deadline: Instant,
+) -> Result<Answer, Unsent> {
+    let started = Instant::now();
+    match timeout_at(deadline, pool.request(request)).await {
+        Ok(Ok(response)) => {
+            if let Some(uses) = response.extensions().get::<Uses>() {
+                uses.add();
+            }
+            Ok(Answer {
+                response,
+                waited: started.elapsed(),
+            })
+        }
+        Ok(Err(error)) => {
+            let kind = kind_of(&error);
+            let was_used = error.connect_info().is_some_and(Uses::any);
+            let failure = Failure::new(kind, error);
+            Err(match kind {
+                Kind::Unreachable if was_used => Unsent::OverUsedConnection(failure),
+                _ => Unsent::Otherwise(failure),
+            })
+        }
+        Err(_) => {
+            line.condemn();
+            Err(Unsent::Otherwise(Failure::silent()))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub struct Config {
     sections: BTreeMap<String, BTreeMap<String, String>>,
     upstreams: Vec<Entry>,
     resolv_conf: Option<String>,
+    namespace: Option<String>,
     environment: Vec<(String, String)>,
 }
 
@@ -91,6 +92,12 @@ impl Config {
         self
     }
 
+    /// The daemon lives in a network of its own, and listens there.
+    pub fn inside(mut self, network: &crate::network::Network) -> Self {
+        self.namespace = Some(network.name().to_owned());
+        self.set("listen.http", &format!("\"{}:0\"", network.inside()))
+    }
+
     /// An environment variable for the daemon.
     pub fn env(mut self, key: &str, value: &str) -> Self {
         self.environment.push((key.to_owned(), value.to_owned()));
@@ -99,6 +106,10 @@ impl Config {
 
     pub(super) fn resolv_conf(&self) -> Option<&str> {
         self.resolv_conf.as_deref()
+    }
+
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
     }
 
     pub(super) fn environment(&self) -> &[(String, String)] {

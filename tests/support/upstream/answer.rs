@@ -55,6 +55,15 @@ impl Answer {
 
 /// What a healthy registry answers to `request`.
 pub(super) fn healthy(request: &Request, shared: &Shared) -> Answer {
+    let answer = open(request, shared);
+    if shared.settings.closes {
+        answer.header("Connection", "close")
+    } else {
+        answer
+    }
+}
+
+fn open(request: &Request, shared: &Shared) -> Answer {
     if let Some(refusal) = auth::refusal(request, shared) {
         return without_body_for_head(refusal, request);
     }

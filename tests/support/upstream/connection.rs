@@ -31,7 +31,7 @@ enum Next {
 pub(super) async fn serve(stream: TcpStream, mode: watch::Receiver<Mode>, shared: Arc<Shared>) {
     // Small answers must not wait for acknowledgements.
     let _ = stream.set_nodelay(true);
-    let number = shared.log.connected();
+    let number = shared.log.connected(stream.peer_addr().ok());
     let socket = Arc::new(Socket::of(&stream));
     let next = match &shared.settings.tls {
         None => converse(stream, number, mode, &shared, &socket).await,
@@ -69,7 +69,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         let Some(request) = Request::parse(&head) else {
             return Next::Close;
         };
-        let closes = request.headers.text("connection").eq_ignore_ascii_case("close");
+        let closes =
+            request.headers.text("connection").eq_ignore_ascii_case("close") || shared.settings.closes;
         let record = shared.log.add(request.clone(), number);
         let guard = Ended(&record);
         let fault = shared.script.fault_for(&request);

@@ -51,7 +51,7 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) async fn bind(settings: &Settings) -> Self {
-        let any = SocketAddr::from((settings.host.unwrap_or(Ipv4Addr::LOCALHOST), 0));
+        let any = SocketAddr::from((settings.host.unwrap_or(Ipv4Addr::LOCALHOST.into()), 0));
         let listener = listen(any, settings.wide, 1024).await;
         let address = listener.local_addr().expect("a bound socket has an address");
         Self {

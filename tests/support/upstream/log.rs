@@ -1,6 +1,7 @@
 //! What the upstream was asked, and what came of it: the ground for every assertion about the WAN.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -92,11 +93,15 @@ impl Record {
 pub struct Log {
     records: Mutex<Vec<Arc<Record>>>,
     connections: AtomicU64,
+    over_ipv6: AtomicU64,
     changes: watch::Sender<u64>,
 }
 
 impl Log {
-    pub(super) fn connected(&self) -> u64 {
+    pub(super) fn connected(&self, peer: Option<SocketAddr>) -> u64 {
+        if peer.is_some_and(|peer| peer.ip().to_canonical().is_ipv6()) {
+            self.over_ipv6.fetch_add(1, Relaxed);
+        }
         self.connections.fetch_add(1, Relaxed) + 1
     }
 
@@ -128,6 +133,11 @@ impl Log {
     /// How many connections were accepted.
     pub fn connections(&self) -> u64 {
         self.connections.load(Relaxed)
+    }
+
+    /// How many of them came over IPv6.
+    pub fn connections_over_ipv6(&self) -> u64 {
+        self.over_ipv6.load(Relaxed)
     }
 
     pub fn of(&self, kind: Kind) -> Vec<Arc<Record>> {

@@ -1,6 +1,6 @@
 //! How a scripted upstream is set up; what does not change while it runs.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use super::{Auth, Content, Upstream, tls::Tls};
 
@@ -14,7 +14,8 @@ pub struct Settings {
     pub(super) no_referrers: bool,
     pub(super) tls: Option<Tls>,
     pub(super) wide: bool,
-    pub(super) host: Option<Ipv4Addr>,
+    pub(super) host: Option<IpAddr>,
+    pub(super) closes: bool,
     content: Option<Arc<Content>>,
 }
 
@@ -62,9 +63,16 @@ impl Settings {
         self
     }
 
-    /// Listens on this loopback address instead of 127.0.0.1: another host, as far as anyone can tell.
-    pub fn host(mut self, host: Ipv4Addr) -> Self {
-        self.host = Some(host);
+    /// Listens on this address instead of 127.0.0.1: another host, as far as anyone can tell. `::` is all of both
+    /// families.
+    pub fn host(mut self, host: impl Into<IpAddr>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Closes each connection after its answer, and says so before.
+    pub fn closes(mut self) -> Self {
+        self.closes = true;
         self
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use self::server::Server;
 use super::*;
-use crate::dial::{Resolve, ResolveError};
+use crate::dial::{Family, Found, Resolve, ResolveError};
 use crate::{
     clock::Clock,
     oci::{Algorithm, Digest, MediaType, Reference, RepositoryPath, UpstreamName},
@@ -51,12 +51,12 @@ fn soon() -> Instant {
 struct Loopback;
 
 impl Resolve for Loopback {
-    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>> {
+    fn resolve<'a>(&'a self, host: &'a str, _first: Family) -> BoxFuture<'a, Result<Found, ResolveError>> {
         async move {
             if host.ends_with(".invalid") {
                 return Err(ResolveError::NoAddress(None));
             }
-            Ok(vec![IpAddr::from([127, 0, 0, 1])])
+            Ok(vec![IpAddr::from([127, 0, 0, 1])].into())
         }
         .boxed()
     }

@@ -7,7 +7,7 @@ use crate::upstream::{Lately, Ways};
 struct Mute;
 
 impl Resolve for Mute {
-    fn resolve<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>> {
+    fn resolve<'a>(&'a self, _host: &'a str, _first: Family) -> BoxFuture<'a, Result<Found, ResolveError>> {
         async { Err(ResolveError::Silent) }.boxed()
     }
 }

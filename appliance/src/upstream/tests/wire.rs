@@ -264,3 +264,25 @@ async fn an_endpoint_needs_no_runtime_no_name_server_and_no_network_to_be_made()
         Err(UpstreamError::CaFile { .. })
     ));
 }
+
+#[tokio::test]
+async fn a_connection_of_before_that_has_fallen_silent_costs_a_moment_and_no_answer() {
+    let asked = std::sync::atomic::AtomicU64::new(0);
+    let server = Server::start(
+        move |_| match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            1 => server::Reply::Silence,
+            _ => server::ok(BLOB),
+        },
+    )
+    .await;
+    let impatient = Options {
+        connect_timeout: Duration::from_millis(200),
+        ..options()
+    };
+    let endpoint = only(&client(impatient), &settings(&server.url()));
+    for _ in 0..3 {
+        let stream = blob(&endpoint, 0).await.expect("begun");
+        assert_eq!(drain(stream).await.0, BLOB);
+    }
+    assert_eq!(server.lines().len(), 4, "one went out twice");
+}

@@ -18,7 +18,7 @@ use crate::{
     alert::{IncidentId, Message, Told},
     clock::{Clock, Timestamp},
     config::{Config, FileChoice, Inputs, ReceiverConfig, load},
-    dial::{Resolve, ResolveError},
+    dial::{Family, Found, Resolve, ResolveError},
     rule::Severity,
 };
 
@@ -31,12 +31,12 @@ const SHORT: Duration = Duration::from_millis(400);
 struct Names;
 
 impl Resolve for Names {
-    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>> {
+    fn resolve<'a>(&'a self, host: &'a str, _first: Family) -> BoxFuture<'a, Result<Found, ResolveError>> {
         async move {
             if host.ends_with(".invalid") {
                 return Err(ResolveError::NoAddress(None));
             }
-            Ok(vec![IpAddr::from([127, 0, 0, 1])])
+            Ok(vec![IpAddr::from([127, 0, 0, 1])].into())
         }
         .boxed()
     }

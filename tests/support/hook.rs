@@ -1,8 +1,10 @@
 //! Somebody who is told by a webhook.
+//!
+//! Promises: keeps each message that it answered well. Must not know: what messages mean.
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU16, Ordering::SeqCst},
@@ -17,13 +19,13 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-
 use serde_json::Value;
-use tests::wait;
 use tokio::{net::TcpListener, task::JoinHandle};
 
+use crate::wait;
+
 /// It takes messages for as long as it lives.
-pub(crate) struct Hook {
+pub struct Hook {
     address: SocketAddr,
     arrived: Arc<Mutex<Vec<Value>>>,
     /// What it answers.
@@ -38,8 +40,14 @@ impl Drop for Hook {
 }
 
 impl Hook {
-    pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    /// On loopback.
+    pub async fn start() -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// At an address of this machine.
+    pub async fn start_at(address: IpAddr) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let arrived = Arc::<Mutex<Vec<Value>>>::default();
         let status = Arc::new(AtomicU16::new(200));
@@ -71,28 +79,30 @@ impl Hook {
     }
 
     /// As a receiver in the configuration.
-    pub(crate) fn receiver(&self, more: &str) -> String {
+    pub fn receiver(&self, more: &str) -> String {
         format!(
             "[{{ name = \"ops\", kind = \"webhook\", url = \"http://{}/hook\"{more} }}]",
             self.address
         )
     }
 
-    pub(crate) fn refuse(&self) {
+    /// From now on it takes nothing.
+    pub fn refuse(&self) {
         self.status.store(503, SeqCst);
     }
 
-    pub(crate) fn accept(&self) {
+    /// From now on it takes all.
+    pub fn accept(&self) {
         self.status.store(200, SeqCst);
     }
 
     /// What has arrived, in order.
-    pub(crate) fn arrived(&self) -> Vec<Value> {
+    pub fn arrived(&self) -> Vec<Value> {
         self.arrived.lock().expect("no panic").clone()
     }
 
     /// Waits until what has arrived is as it should be.
-    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    pub async fn until(&self, what: &str, is_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         wait::until(what, wait::PATIENCE, || {
             let arrived = self.arrived();
             let done = is_so(&arrived).then_some(arrived);

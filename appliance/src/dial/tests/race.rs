@@ -1,3 +1,5 @@
+use futures_util::future::ready;
+
 use super::*;
 
 const V6: &str = "[2001:db8::1]:443";
@@ -21,13 +23,23 @@ enum Manner {
 use Manner::{Connects, Hangs, Refuses};
 
 async fn run(manners: &[(&str, Manner)]) -> (Result<Won<SocketAddr>, Lost>, u128) {
+    run_with(manners, 0, ready(Vec::new())).await
+}
+
+/// The last `late` of them come when a name server tells them.
+async fn run_with(
+    manners: &[(&str, Manner)],
+    late: usize,
+    told: impl Future<Output = Vec<SocketAddr>>,
+) -> (Result<Won<SocketAddr>, Lost>, u128) {
     let hosts: Vec<(SocketAddr, Manner)> = manners
         .iter()
         .map(|(text, manner)| (text.parse().expect("an address"), *manner))
         .collect();
-    let order: Vec<_> = hosts.iter().map(|(address, _)| *address).collect();
+    let known = hosts.iter().take(hosts.len() - late);
+    let order: Vec<_> = known.map(|(address, _)| *address).collect();
     let started = Instant::now();
-    let result = race(&order, PATIENCE, |address| {
+    let result = race(order, told, PATIENCE, |address| {
         let manner = hosts.iter().find(|(a, _)| *a == address).map(|(_, m)| *m);
         async move {
             match manner {
@@ -89,28 +101,55 @@ async fn no_addresses_are_a_lost_race() {
     assert!(run(&[]).await.0.is_err());
 }
 
-#[test]
-fn families_take_turns_and_the_broken_one_goes_last_for_a_while() {
-    let families = Families::default();
-    let now = Instant::now();
-    let all = addresses(&[V4, "192.0.2.2:443", V6, "192.0.2.3:443"]);
-    let order = |now| families.order("host", all.clone(), now);
-    assert_eq!(order(now), addresses(&[V6, V4, "192.0.2.2:443", "192.0.2.3:443"]));
+async fn told_after(ms: u64, texts: &[&str]) -> Vec<SocketAddr> {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    addresses(texts)
+}
 
-    let won = Won {
-        connection: (),
-        address: V4.parse().expect("an address"),
-        beaten: addresses(&[V6]),
-    };
-    families.learn("host", &won, now);
-    assert_eq!(order(now), addresses(&[V4, V6, "192.0.2.2:443", "192.0.2.3:443"]));
-    assert_eq!(families.health("host", Family::V4, now), FamilyHealth::Working);
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_told_late_joins_in() {
+    // While the first hangs, after its head start; at once, when it has failed; and nobody has lost before.
+    for (manner, told, from) in [(Hangs, 100, 260), (Hangs, 400, 410), (Refuses(1), 400, 410)] {
+        let (result, ms) = run_with(&[(V6, manner), (V4, Connects(10))], 1, told_after(told, &[V4])).await;
+        let won = result.expect("won");
+        assert_eq!(won.address, V4.parse().expect("an address"));
+        assert_eq!(won.beaten, addresses(&[V6]));
+        assert!((from..from + 20).contains(&ms), "{ms} ms");
+    }
+    let (result, ms) = run_with(&[(V6, Refuses(1))], 0, told_after(400, &[])).await;
+    assert!(result.is_err() && ms >= 400, "{ms} ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_family_is_next() {
+    let second = "[2001:db8::2]:443";
+    let hosts = [(V6, Hangs), (second, Hangs), (V4, Connects(10))];
+    let (result, ms) = run_with(&hosts, 1, told_after(20, &[V4])).await;
     assert_eq!(
-        families.health("host", Family::V6, now),
-        FamilyHealth::Broken { retry_in: DEMOTION }
+        result.expect("won").beaten,
+        addresses(&[V6]),
+        "not the second one"
     );
-    assert_eq!(families.health("other", Family::V6, now), FamilyHealth::Unknown);
+    assert!((260..280).contains(&ms), "{ms} ms");
+}
 
-    let later = now + DEMOTION;
-    assert_eq!(order(later)[0], V6.parse().expect("an address"), "tried again");
+#[tokio::test(start_paused = true)]
+async fn the_family_that_goes_first_stays_first() {
+    for (told, ms) in [(vec![], 0), (addresses(&[V6]), 0), (addresses(&[V6]), 10)] {
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            told
+        };
+        let hosts = [(V4, Connects(20)), (V6, Hangs)];
+        let (result, _) = run_with(&hosts, 0, late).await;
+        assert_eq!(result.expect("won").beaten, [], "nobody was tried before");
+    }
+}
+
+#[test]
+fn families_take_turns() {
+    let second = "192.0.2.2:443";
+    let all = addresses(&[V4, second, V6]);
+    assert_eq!(in_turn(all.clone(), Family::V6), addresses(&[V6, V4, second]));
+    assert_eq!(in_turn(all, Family::V4), addresses(&[V4, V6, second]));
 }

@@ -1,0 +1,342 @@
+//! Upstreams with addresses of both families, of which one is dead: in a network of its own, where packets are lost.
+//!
+//! A dead family costs a moment once, and no pull; it is told once; and it is in use again when it is back.
+
+use std::time::{Duration, Instant};
+
+use tests::{
+    client::Complete,
+    dns::{Dns, Kind, Mood},
+    hook::Hook,
+    images::{Blob, noise},
+    larder::{Config, Entry, Larder},
+    network::{Family, Network, Road},
+    stage::REPOSITORY,
+    upstream::{Settings, Upstream},
+    wait,
+};
+
+/// A name with addresses of both families, and names with one of IPv4.
+const DUAL: &str = "dual.test";
+const SINGLE: &str = "single.test";
+
+/// A broken family is left alone for so long before it is tried again.
+const SOON: Duration = Duration::from_secs(60);
+
+/// What may be told of the way to registries.
+const RULES: [&str; 6] = [
+    "family-broken",
+    "no-network",
+    "no-wan",
+    "no-names",
+    "upstream-down",
+    "failing-pulls",
+];
+
+struct Bed {
+    network: Network,
+    dns: Dns,
+    upstream: Upstream,
+    hook: Hook,
+    larder: Larder,
+    blobs: u64,
+}
+
+impl Bed {
+    async fn start(network: Network, settings: Settings, ipv6: Road) -> Self {
+        let [four, six] = [Family::V4, Family::V6].map(|family| network.upstream(family));
+        let dns = Dns::start_at(network.outside(), &[(DUAL, &[four, six]), (SINGLE, &[four])]).await;
+        let upstream = settings.host(std::net::Ipv6Addr::UNSPECIFIED).start().await;
+        let hook = Hook::start_at(network.outside()).await;
+        network.set(Family::V4, Road::Open);
+        network.set(Family::V6, ipv6);
+        let larder = Larder::start(config(&network, &dns, &upstream, &hook)).await;
+        Self {
+            network,
+            dns,
+            upstream,
+            hook,
+            larder,
+            blobs: 0,
+        }
+    }
+
+    /// Forgets what was found out about families.
+    async fn restart(&mut self) {
+        self.larder.stop().await;
+        self.larder.resume().await;
+    }
+
+    /// Pulls a blob that nobody has pulled before, and says after how long its first byte came.
+    async fn pull(&mut self, upstream: &str) -> Duration {
+        self.blobs += 1;
+        let blob = Blob::new("application/octet-stream", noise(self.blobs, 60_000));
+        self.upstream.content().push_blob(REPOSITORY, &blob);
+        let started = Instant::now();
+        let answer = self.try_pull(upstream, &blob.digest).await;
+        assert_eq!(
+            answer.status,
+            200,
+            "{} after {:?}",
+            answer.text(),
+            started.elapsed()
+        );
+        assert!(
+            answer.bytes == blob.bytes,
+            "the bytes of {} are wrong",
+            blob.digest
+        );
+        answer.first_byte
+    }
+
+    async fn try_pull(&self, upstream: &str, digest: &str) -> Complete {
+        let path = format!("/v2/{upstream}/{REPOSITORY}/blobs/{digest}");
+        let answer = self.larder.get(&path).await;
+        answer.unwrap_or_else(|e| panic!("{digest}: {e}"))
+    }
+
+    /// Pulls in turn over a name with both families, and over one that has IPv4 only.
+    async fn pull_in_turn(&mut self, count: usize) -> (Times, Times) {
+        let (mut dual, mut single) = (Times::default(), Times::default());
+        for _ in 0..count {
+            dual.0.push(self.pull(DUAL).await);
+            single.0.push(self.pull(SINGLE).await);
+        }
+        (dual, single)
+    }
+
+    fn sent_over_ipv6(&self) -> u64 {
+        self.network.sent_over_ipv6(self.larder.process().id())
+    }
+
+    /// What has been told of the way to registries: `fired family-broken(ipv6)`.
+    fn told(&self) -> Vec<String> {
+        let messages = self.hook.arrived();
+        let about = messages
+            .iter()
+            .filter_map(|message| message["about"].as_array())
+            .flatten();
+        about
+            .filter(|about| RULES.iter().any(|rule| about["subject"]["rule"] == **rule))
+            .map(|about| {
+                let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+                let [rule, of] = ["rule", "of"].map(|field| text(&about["subject"][field]));
+                let occasion = text(&about["occasion"]);
+                if of.is_empty() {
+                    format!("{occasion} {rule}")
+                } else {
+                    format!("{occasion} {rule}({of})")
+                }
+            })
+            .collect()
+    }
+
+    async fn until_told(&self, expected: &[&str]) {
+        wait::until(&format!("{expected:?} to be told"), wait::PATIENCE, || {
+            let told = self.told();
+            assert!(told.len() <= expected.len(), "{told:?}");
+            async move { (told == *expected).then_some(()) }
+        })
+        .await;
+    }
+}
+
+/// Judges each second, and tells at once.
+fn config(network: &Network, dns: &Dns, upstream: &Upstream, hook: &Hook) -> Config {
+    let rules = [
+        "{ name = \"family-broken\", for = \"2s\", keep = \"0s\" }",
+        "{ name = \"no-wan\", for = \"0s\", keep = \"0s\" }",
+        "{ name = \"upstream-down\", for = \"0s\", keep = \"0s\" }",
+        "{ name = \"failing-pulls\", for = \"0s\", keep = \"0s\" }",
+    ];
+    let entry = |name: &str| Entry::new(name, &[format!("http://{name}:{}", upstream.port())]);
+    Config::new()
+        .upstream(entry(DUAL))
+        .upstream(entry(SINGLE))
+        .set("default_upstream", &format!("{DUAL:?}"))
+        .inside(network)
+        .dns(dns.address())
+        .set("fetch.connect_timeout", "\"1s\"")
+        .set("monitor.interval", "\"1s\"")
+        .set("alert.settle", "\"2s\"")
+        .set("alert.rule", &format!("[{}]", rules.join(", ")))
+        .set(
+            "alert.receiver",
+            &hook.receiver(", apart = \"0s\", per_hour = 60"),
+        )
+}
+
+#[derive(Default)]
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn median(&self) -> Duration {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        sorted[sorted.len() / 2]
+    }
+
+    fn without_first(&self) -> Self {
+        Self(self.0[1..].to_vec())
+    }
+
+    fn show(&self) -> String {
+        let longest = self.0.iter().max().expect("some");
+        format!("median {:.1?}, longest {longest:.1?}", self.median())
+    }
+}
+
+/// Whether the first family's addresses cost nothing: by the middle one, as any single one may have waited for a core.
+fn expect_no_delay(dual: &Times, single: &Times) {
+    let most = single.median() + Duration::from_millis(5);
+    assert!(
+        dual.median() <= most,
+        "both families: {}; IPv4 only: {}",
+        dual.show(),
+        single.show()
+    );
+}
+
+#[tokio::test]
+async fn a_dead_ipv6_costs_its_delay_once_is_told_once_and_comes_back() {
+    let Some(network) = Network::make() else { return };
+    let mut bed = Bed::start(network, Settings::default().closes(), Road::Dropped).await;
+    let started = Instant::now();
+    let before = bed.sent_over_ipv6();
+    let (dual, single) = bed.pull_in_turn(60).await;
+    // Once, when nothing was known; and beside others, when it was to be tried again.
+    let again = started.elapsed().as_secs() / SOON.as_secs();
+    let attempts = bed.sent_over_ipv6() - before;
+    assert!(
+        (1..=1 + again).contains(&attempts),
+        "{attempts} attempts over the dead family"
+    );
+    let rest = dual.without_first();
+    tests::loudly(&format!(
+        "dead IPv6: the first byte after {:.1?} at first, then {}; with IPv4 only {}; {attempts} attempt(s) in {:.1?}",
+        dual.0[0],
+        rest.show(),
+        single.show(),
+        started.elapsed()
+    ));
+    expect_no_delay(&rest, &single);
+    bed.until_told(&["fired family-broken(ipv6)"]).await;
+
+    // It is tried again by itself, beside a pull, and used from then on.
+    bed.network.set(Family::V6, Road::Open);
+    let deadline = Instant::now() + SOON + wait::PATIENCE;
+    let mut pace = tokio::time::interval(Duration::from_millis(200));
+    while bed.upstream.log().connections_over_ipv6() < 2 {
+        pace.tick().await;
+        assert!(Instant::now() < deadline, "IPv6 is not used again");
+        bed.pull(DUAL).await;
+    }
+    let told = ["fired family-broken(ipv6)", "resolved family-broken(ipv6)"];
+    bed.until_told(&told).await;
+
+    // And goes again.
+    bed.network.set(Family::V6, Road::Dropped);
+    let before = bed.sent_over_ipv6();
+    let (dual, single) = bed.pull_in_turn(10).await;
+    expect_no_delay(&dual.without_first(), &single);
+    assert_eq!(bed.sent_over_ipv6() - before, 1, "attempts after it went again");
+}
+
+#[tokio::test]
+async fn a_family_that_goes_while_its_connections_are_open_fails_no_pull() {
+    let Some(network) = Network::make() else { return };
+    let mut bed = Bed::start(network, Settings::default(), Road::Open).await;
+    for round in 0..3 {
+        bed.pull(DUAL).await;
+        assert!(bed.upstream.log().connections_over_ipv6() > round, "over IPv6");
+        bed.network.set(Family::V6, Road::Dropped);
+        let first = bed.pull(DUAL).await;
+        let second = bed.pull(DUAL).await;
+        tests::loudly(&format!(
+            "IPv6 goes under an open connection: the first byte after {first:.1?}, then {second:.1?}"
+        ));
+        bed.network.set(Family::V6, Road::Open);
+        bed.restart().await;
+    }
+}
+
+#[tokio::test]
+async fn a_way_that_is_refused_at_once_costs_nothing() {
+    let Some(network) = Network::make() else { return };
+    let mut bed = Bed::start(network, Settings::default().closes(), Road::Unreachable).await;
+    let mut first = Times::default();
+    for road in [Road::Unreachable, Road::Prohibited, Road::Unreachable] {
+        bed.network.set(Family::V6, road);
+        bed.restart().await;
+        let (dual, single) = bed.pull_in_turn(10).await;
+        expect_no_delay(&dual, &single);
+        assert_eq!(bed.sent_over_ipv6(), 0);
+        first.0.push(dual.0[0]);
+    }
+    // What is refused is not waited for as what hangs is.
+    assert!(first.median() < Duration::from_millis(250), "{}", first.show());
+    bed.until_told(&["fired family-broken(ipv6)"]).await;
+}
+
+#[tokio::test]
+async fn a_name_server_that_knows_one_family_and_says_nothing_of_the_other_fails_no_pull() {
+    let Some(network) = Network::make() else { return };
+    let mut bed = Bed::start(network, Settings::default().closes(), Road::Open).await;
+    let slow = Duration::from_millis(400);
+    for (mood, ipv6) in [
+        (Mood::SilentOn(Kind::Aaaa), Road::Open),
+        (Mood::SilentOn(Kind::Aaaa), Road::Dropped),
+        (Mood::SilentOn(Kind::A), Road::Open),
+        (Mood::SlowOn(Kind::Aaaa, slow), Road::Dropped),
+        // The only address that is known at first is the dead one.
+        (Mood::SlowOn(Kind::A, slow), Road::Dropped),
+    ] {
+        bed.network.set(Family::V6, ipv6);
+        bed.dns.set_mood(Mood::Fine);
+        bed.restart().await;
+        bed.dns.set_mood(mood);
+        if mood == Mood::SilentOn(Kind::A) {
+            // A name with IPv4 only is not known then.
+            for _ in 0..10 {
+                bed.pull(DUAL).await;
+            }
+            continue;
+        }
+        let (dual, single) = bed.pull_in_turn(10).await;
+        tests::loudly(&format!(
+            "{mood:?}, IPv6 {ipv6:?}: the first byte after {:.1?} at first, then {}; with IPv4 only {}",
+            dual.0[0],
+            dual.without_first().show(),
+            single.show()
+        ));
+        expect_no_delay(&dual.without_first(), &single);
+    }
+    assert_eq!(bed.told(), [""; 0], "nothing was wrong but for a moment");
+}
+
+#[tokio::test]
+async fn when_both_are_dead_the_line_is_told_once_and_the_family_not_again() {
+    let Some(network) = Network::make() else { return };
+    let mut bed = Bed::start(network, Settings::default().closes(), Road::Dropped).await;
+    bed.pull(DUAL).await;
+    bed.until_told(&["fired family-broken(ipv6)"]).await;
+    bed.network.set(Family::V4, Road::Dropped);
+    let missing = Blob::new("application/octet-stream", noise(999, 1000));
+    bed.upstream.content().push_blob(REPOSITORY, &missing);
+    // Somebody pulls until the box believes it.
+    wait::until("to be told of the line", wait::PATIENCE, async || {
+        for upstream in [DUAL, SINGLE] {
+            let answer = bed.try_pull(upstream, &missing.digest).await;
+            assert_eq!(answer.status, 404, "a client goes on: {}", answer.text());
+        }
+        (bed.told().len() > 1).then_some(())
+    })
+    .await;
+    let told = ["fired family-broken(ipv6)", "fired no-wan"];
+    bed.until_told(&told).await;
+    bed.network.set(Family::V4, Road::Open);
+    let told = [&told[..], &["resolved no-wan"]].concat();
+    bed.until_told(&told).await;
+    bed.pull(DUAL).await;
+    assert_eq!(bed.told(), told);
+}
