@@ -14,6 +14,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 /// How the way to the upstream is.
@@ -46,6 +47,9 @@ pub struct Network {
     hardware: String,
 }
 
+/// How many this process has made.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
 /// An address of hardware that nobody has.
 const NOBODY: &str = "02:00:00:00:00:01";
 
@@ -62,17 +66,16 @@ impl Network {
     }
 
     fn try_make() -> Result<Self, String> {
-        let number = fastrand::u32(..);
+        let number = number()?;
+        let [.., high, low] = (number << 3).to_be_bytes();
         let mut this = Self {
-            name: format!("larder-{number:08x}"),
-            cable: format!("lr{number:08x}"),
+            name: format!("larder-{number}"),
+            cable: format!("larder{number}"),
             // Of the addresses for benchmarks (RFC 2544), eight; of those for one site (RFC 4193), a network.
-            v4: [fastrand::u8(..), fastrand::u8(..) & !7],
-            v6: fastrand::u16(1..),
+            v4: [high, low],
+            v6: u16::from_be_bytes([high, low]),
             hardware: String::new(),
         };
-        ip(&["netns", "add", &this.name])?;
-        // From here on, what there is goes when `this` does.
         let (name, cable) = (this.name.clone(), this.cable.clone());
         ip(&[
             "link", "add", &cable, "type", "veth", "peer", "name", "eth0", "netns", &name,
@@ -172,6 +175,18 @@ impl Network {
         all.saturating_sub(figure("Icmp6OutMsgs") + figure("Udp6OutDatagrams"))
     }
 
+    /// How many connections over IPv6 are not over yet, in the namespace of a process.
+    pub fn open_over_ipv6(&self, process: u32) -> usize {
+        let path = format!("/proc/{process}/net/tcp6");
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {path}: {e}"));
+        let states = text
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_whitespace().nth(3));
+        // But for those that listen, and those that nothing is sent for any more.
+        states.filter(|state| !["0A", "06"].contains(state)).count()
+    }
+
     fn four(&self, last: u8) -> Ipv4Addr {
         let [third, fourth] = self.v4;
         Ipv4Addr::new(198, 18, third, fourth | last)
@@ -188,6 +203,21 @@ impl Drop for Network {
         let _ = ip(&["netns", "del", &self.name]);
         let _ = ip(&["link", "del", &self.cable]);
     }
+}
+
+/// Makes a namespace, and tells its number: of those that are there at the same time, each has another.
+fn number() -> Result<u32, String> {
+    let first = std::process::id() + MADE.fetch_add(1, Relaxed);
+    let mut outcome = Err(String::new());
+    // A test that was killed has left one.
+    for step in 0..20 {
+        let number = (first + step * 101) & 0x1fff;
+        outcome = ip(&["netns", "add", &format!("larder-{number}")]).map(|()| number);
+        if !outcome.as_ref().is_err_and(|why| why.contains("File exists")) {
+            return outcome;
+        }
+    }
+    outcome
 }
 
 fn ip(arguments: &[&str]) -> Result<(), String> {
