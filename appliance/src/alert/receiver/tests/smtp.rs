@@ -1,5 +1,6 @@
 //! Mail, through a server that speaks SMTP and has one weakness at a time.
 
+mod real;
 mod server;
 
 use self::server::{Cover, Post, Trouble};
