@@ -44,3 +44,46 @@ async fn name_servers_that_do_not_answer_fail() {
     assert_eq!(lately(seen.names), Some(Lately::Failed));
     assert_eq!((seen.ipv4, seen.ipv6), (None, None));
 }
+
+/// A name with both addresses of this machine.
+struct Both;
+
+impl Resolve for Both {
+    fn resolve<'a>(&'a self, _host: &'a str, _first: Family) -> BoxFuture<'a, Result<Found, ResolveError>> {
+        let both: Vec<IpAddr> = vec![
+            std::net::Ipv6Addr::LOCALHOST.into(),
+            std::net::Ipv4Addr::LOCALHOST.into(),
+        ];
+        async { Ok(both.into()) }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_family_through_which_no_certificate_comes_fails_no_call_and_goes_last() {
+    let (server, ca) = wire::tls_server().await;
+    let port = server.address.port();
+    // It takes connections, and says nothing: a tunnel that loses large packets.
+    let mute = tokio::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, port)).await;
+    let _mute = mute.expect("the port in the other family");
+    let impatient = Options {
+        connect_timeout: Duration::from_millis(400),
+        ..options()
+    };
+    let client = Client::with_names(impatient, Clock::system(), Arc::new(Both)).expect("a client");
+    let url = format!("https://{}:{port}", wire::HOST);
+    let endpoint = only(&client, &wire::trusting(&url, Some(ca)));
+    let stream = blob(&endpoint, 0).await.expect("over the other family");
+    assert_eq!(drain(stream).await.0, BLOB);
+    let seen = client.ways();
+    assert_eq!(
+        (lately(seen.ipv4), lately(seen.ipv6)),
+        (Some(Lately::Worked), Some(Lately::Failed))
+    );
+    let status = endpoint.status();
+    assert_eq!(status.ipv4, FamilyHealth::Working);
+    assert!(
+        matches!(status.ipv6, FamilyHealth::Broken { .. }),
+        "{:?}",
+        status.ipv6
+    );
+}

@@ -13,10 +13,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{server::*, *};
 
-const HOST: &str = "registry.example.org";
+pub(super) const HOST: &str = "registry.example.org";
 
 /// A server with a certificate of its own for [`HOST`], and that certificate.
-async fn tls_server() -> (Server, Vec<u8>) {
+pub(super) async fn tls_server() -> (Server, Vec<u8>) {
     let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).expect("a certificate");
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -38,7 +38,7 @@ async fn tls_server() -> (Server, Vec<u8>) {
     (server, made.cert.pem().into_bytes())
 }
 
-fn trusting(url: &str, ca: Option<Vec<u8>>) -> Settings {
+pub(super) fn trusting(url: &str, ca: Option<Vec<u8>>) -> Settings {
     Settings {
         ca_pem: ca,
         ..settings(url)
