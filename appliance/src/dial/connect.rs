@@ -175,9 +175,10 @@ impl Wiring {
 
     async fn tcp(self: &Arc<Self>, target: &Origin, policy: AddressPolicy) -> Result<Reached, ConnectError> {
         let (permitted, late) = self.addresses(target, policy).await?;
+        let late = late.shared();
         let ordered = self.families.order(&target.host, permitted, Instant::now());
         let known = ordered.clone();
-        let won = race(ordered, late, self.patience, TcpStream::connect)
+        let won = race(ordered, late.clone(), self.patience, TcpStream::connect)
             .await
             .map_err(|lost| ConnectError::Connect {
                 host: target.host.clone(),
@@ -186,7 +187,7 @@ impl Wiring {
         self.learn(target, &won);
         let family = Family::of(&won.address);
         let other = known.iter().map(Family::of).find(|other| *other != family);
-        self.look_again(target, family.other(), known);
+        self.look_again(target, family.other(), known, late);
         self.opened.fetch_add(1, Relaxed);
         Ok(Reached {
             tcp: self.prepare(won.connection),
@@ -195,14 +196,28 @@ impl Wiring {
         })
     }
 
-    /// Tries a family again that goes last, if it is time, beside a connection over the other one: nobody waits for it.
-    fn look_again(self: &Arc<Self>, target: &Origin, family: Family, mut addresses: Vec<SocketAddr>) {
-        addresses.retain(|address| Family::of(address) == family);
-        if addresses.is_empty() || !self.families.is_due(&target.host, family, Instant::now()) {
+    /// Tries a family again that goes last, if it is time, beside a connection over the other one: nobody waits for it,
+    /// nor for its addresses.
+    fn look_again(
+        self: &Arc<Self>,
+        target: &Origin,
+        family: Family,
+        mut addresses: Vec<SocketAddr>,
+        late: impl Future<Output = Vec<SocketAddr>> + Send + 'static,
+    ) {
+        if !self.families.may_be_due(&target.host, family, Instant::now()) {
             return;
         }
         let (wiring, target) = (self.clone(), target.clone());
         tokio::spawn(async move {
+            let is_of_it = |address: &SocketAddr| Family::of(address) == family;
+            if !addresses.iter().any(is_of_it) {
+                addresses = late.await;
+            }
+            addresses.retain(is_of_it);
+            if addresses.is_empty() || !wiring.families.is_due(&target.host, family, Instant::now()) {
+                return;
+            }
             let connected = race(addresses, ready(Vec::new()), wiring.patience, TcpStream::connect).await;
             let works = match (connected, target.scheme) {
                 (Err(_), _) => false,
@@ -297,3 +312,7 @@ impl Wiring {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/connect.rs"]
+mod tests;

@@ -116,6 +116,14 @@ impl Book {
         }
     }
 
+    fn is_due(&self, host: &str, family: Family, now: Instant) -> bool {
+        match self.of(host, family) {
+            Memory::Broken { due } => due <= now,
+            Memory::Unknown => family == Family::V6 && self.is_broken_elsewhere(now),
+            Memory::Working => false,
+        }
+    }
+
     fn is_broken_elsewhere(&self, now: Instant) -> bool {
         self.v6_broken
             .is_some_and(|since| now.saturating_duration_since(since) < SELDOM)
@@ -154,14 +162,15 @@ impl Families {
         }
     }
 
+    /// Whether a family that goes last at a host would be due, if the host has addresses of it.
+    pub fn may_be_due(&self, host: &str, family: Family, now: Instant) -> bool {
+        self.0.lock().is_due(host, family, now)
+    }
+
     /// Whether a family that goes last at a host is to be tried again now; says so once, and to one asker.
     pub fn is_due(&self, host: &str, family: Family, now: Instant) -> bool {
         let mut book = self.0.lock();
-        let is_due = match book.of(host, family) {
-            Memory::Broken { due } => due <= now,
-            Memory::Unknown => family == Family::V6 && book.is_broken_elsewhere(now),
-            Memory::Working => false,
-        };
+        let is_due = book.is_due(host, family, now);
         if is_due {
             book.entry(host)[family as usize] = Memory::Broken { due: now + SELDOM };
         }
