@@ -44,6 +44,8 @@ pub enum Signal {
     Fine(f64),
     /// There is no sample that can be believed.
     Unknown,
+    /// The same, while others of its kind are measured: it may have been taken away.
+    Missing,
 }
 
 /// Where an incident stands.
@@ -78,6 +80,8 @@ impl Phase {
 /// A thing of which nothing was known for so long, while the box was looking, is gone: a disk that was pulled, a link
 /// that was taken out.
 const GONE: Duration = Duration::from_secs(24 * 3600);
+
+const HOUR: u64 = 3600;
 
 /// Why an incident is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,7 +145,7 @@ pub struct Incident {
     #[serde(default)]
     pub ending: Ending,
     /// For how long nothing has been known, as far as the box was looking.
-    #[serde(skip)]
+    #[serde(default)]
     pub(super) missed: Duration,
     /// When it was looked at last.
     #[serde(skip)]
@@ -181,7 +185,10 @@ impl Incident {
     pub(super) fn take(&mut self, signal: Signal, keep: Duration, now: Timestamp) -> Step {
         let before = self.looked.replace(now);
         let (Signal::Bad(value) | Signal::Between(value) | Signal::Fine(value)) = signal else {
-            return self.miss(before, now);
+            return match signal {
+                Signal::Missing => self.miss(before, now),
+                _ => Step::Stays,
+            };
         };
         self.missed = Duration::ZERO;
         let gap = self.gap(now);
@@ -236,10 +243,15 @@ impl Incident {
     /// There is no sample. Time in which nobody looked, or which the clock made up, does not count.
     fn miss(&mut self, before: Option<Timestamp>, now: Timestamp) -> Step {
         let since = before.map_or(Duration::ZERO, |before| lasted(before, now));
+        let hours = self.missed.as_secs() / HOUR;
         self.missed += since.min(self.terms.lapse);
-        // What there is one of is not gone, but not measured: that is told by other rules.
-        if self.missed < GONE || self.subject.of.is_empty() {
-            return Step::Stays;
+        if self.missed < GONE {
+            // A box that is switched off each night counts on.
+            return if self.missed.as_secs() / HOUR > hours {
+                Step::Moves
+            } else {
+                Step::Stays
+            };
         }
         self.ending = Ending::Gone;
         match self.phase {

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{Engine, Signal, Subject};
 use crate::{
     clock::Timestamp,
-    rule::{Label, Rule, Samples, Terms, Verdict},
+    rule::{Label, Metric, Rule, Samples, Series, Terms, Verdict},
 };
 
 /// What is the same for all rules.
@@ -47,9 +47,25 @@ pub fn judge(engine: &mut Engine, rules: &[Rule], samples: &impl Samples, timing
     engine.keep_only(|subject| rules.iter().any(|rule| rule.name == subject.rule));
 }
 
+/// Whether a thing that is not measured may have been taken away: others of its kind are looked at. That nobody asks a
+/// registry any more says nothing about it, and what there is one of is not gone, but not measured.
+fn may_be_gone(rule: &Rule, samples: &impl Samples, of: &Label, lapse: Duration) -> bool {
+    let metric = rule.when.metric();
+    let is_looked_at = |other: &&Metric| other.kind() == metric.kind();
+    let is_measured = |other: &Metric| {
+        let labels = samples.labels(*other).into_iter();
+        let mut series = labels.map(|of| Series { metric: *other, of });
+        series.any(|series| samples.last(&series, lapse).is_some())
+    };
+    !of.as_str().is_empty()
+        && metric.is_of_devices()
+        && Metric::ALL.iter().filter(is_looked_at).any(is_measured)
+}
+
 fn signal(rule: &Rule, samples: &impl Samples, of: &Label, lapse: Duration, now: Timestamp) -> Signal {
     let value = match rule.when.judge(samples, of, lapse, now) {
         Verdict::Holds(value) => return Signal::Bad(value),
+        Verdict::Unknown if may_be_gone(rule, samples, of, lapse) => return Signal::Missing,
         Verdict::Unknown => return Signal::Unknown,
         Verdict::DoesNot(value) => value,
     };
@@ -231,6 +247,7 @@ mod tests {
     fn a_thing_that_was_not_found_for_a_day_is_gone_and_told_so() {
         let mut site = Site::new();
         let failing = gauge(Metric::DiskFailing, "sdb", 1.0);
+        let other = gauge(Metric::DiskBytesUsed, "", 0.5);
         let used = gauge(Metric::MemoryUsed, "", 0.99);
         let short = gauge(Metric::PressureMemory, "", 0.5);
         for _ in 0..60 {
@@ -244,25 +261,30 @@ mod tests {
                 .count()
         };
         let day = 86_400 / INTERVAL;
-        for _ in 0..day - 10 {
+        // Nothing is read of any disk: nobody knows.
+        for _ in 0..2 * day {
             site.round(&[]);
+        }
+        assert_eq!(sdb(&site), 0);
+        for _ in 0..day - 10 {
+            site.round(std::slice::from_ref(&other));
         }
         assert_eq!(sdb(&site), 0, "it is early to say");
         // A month in a drawer, and a clock from 1970, are no time in which anybody looked.
         for jump in [30 * 86_400, 0] {
             site.now.0 = if jump > 0 { site.now.0 + jump } else { 1000 };
-            site.round(&[]);
+            site.round(std::slice::from_ref(&other));
             assert_eq!(sdb(&site), 0);
         }
         for _ in 0..10 {
-            site.round(&[]);
+            site.round(std::slice::from_ref(&other));
         }
         let last = site.told.last().expect("something was told");
         assert_eq!(last, &(Occasion::Resolved, "disk-failing(sdb)".to_owned()));
         let past = site.engine.past().last().expect("one that is over");
         assert_eq!(past.incident.ending, Ending::Gone);
         for _ in 0..day {
-            site.round(&[]);
+            site.round(std::slice::from_ref(&other));
         }
         let open: Vec<_> = site.engine.views(site.now);
         assert_eq!(open.len(), 1, "memory is not gone, but not measured: {open:?}");

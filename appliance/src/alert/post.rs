@@ -21,7 +21,7 @@ use super::{
     receiver::{Gathers, Reach, Receiver, Undelivered},
     writing::Written,
 };
-use crate::{backoff::Backoff, clock::Clock};
+use crate::{backoff::Backoff, clock::Clock, rule::Cause};
 
 /// How long a message waits for the disk.
 const DISK: Duration = Duration::from_secs(5);
@@ -89,7 +89,7 @@ impl Post {
                 }
                 continue;
             }
-            match self.outlook(&waiting, &mut open).await {
+            match self.outlook(&waiting, &letters, &mut open).await {
                 Outlook::Open => {}
                 Outlook::Shut => {
                     sleep(backoff.next(&mut self.rng)).await;
@@ -122,8 +122,11 @@ impl Post {
 
     /// Whether a message would get out, as far as that is known without one. `open` is since when there has been a way
     /// though an outage is not known to be over.
-    async fn outlook(&self, waiting: &Waiting, open: &mut Option<Instant>) -> Outlook {
-        if !waiting.is_failing || !self.book.is_cut_off() {
+    async fn outlook(&self, waiting: &Waiting, letters: &[Letter], open: &mut Option<Instant>) -> Outlook {
+        // What has nothing to do with the outage waits for nothing.
+        let mut causes = letters.iter().map(|letter| letter.notice.incident.terms.cause);
+        let is_of_it = causes.all(|cause| cause.cuts_off() || Cause::Network.explains(cause));
+        if !is_of_it || !waiting.is_failing || !self.book.is_cut_off() {
             *open = None;
             return Outlook::Open;
         }

@@ -7,6 +7,7 @@
 //! written as such; the proxy itself is the owner's choice and not judged.
 
 use std::{
+    io,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
@@ -78,7 +79,9 @@ impl Connector {
 
     /// The addresses of a host in the order in which to try them, for protocols without connections.
     pub async fn addresses(&self, target: &Origin) -> Result<Vec<SocketAddr>, ConnectError> {
-        let (addresses, _) = self.0.addresses(target, self.0.addresses).await?;
+        let (mut addresses, late) = self.0.addresses(target, self.0.addresses).await?;
+        // Whether an address is of use is not seen from what is sent to it: it takes all of them.
+        addresses.extend(late.await);
         Ok(self.0.families.order(&target.host, addresses, Instant::now()))
     }
 
@@ -114,8 +117,6 @@ impl tower_service::Service<Uri> for Connector {
 struct Reached {
     tcp: Counted,
     family: Family,
-    /// The other family, if the host has addresses of it.
-    other: Option<Family>,
 }
 
 impl Wiring {
@@ -186,13 +187,11 @@ impl Wiring {
             })?;
         self.learn(target, &won);
         let family = Family::of(&won.address);
-        let other = known.iter().map(Family::of).find(|other| *other != family);
         self.look_again(target, family.other(), known, late);
         self.opened.fetch_add(1, Relaxed);
         Ok(Reached {
             tcp: self.prepare(won.connection),
             family,
-            other,
         })
     }
 
@@ -219,23 +218,33 @@ impl Wiring {
                 return;
             }
             let connected = race(addresses, ready(Vec::new()), wiring.patience, TcpStream::connect).await;
-            let works = match (connected, target.scheme) {
-                (Err(_), _) => false,
-                (Ok(_), Scheme::Http) => true,
+            let how = match (connected, target.scheme) {
+                // Whoever has taken the family away from the box does not want to hear that it is broken.
+                (Err(lost), _) => match worst(lost).kind() {
+                    io::ErrorKind::NetworkUnreachable => Lately::Worked,
+                    _ => Lately::Failed,
+                },
+                (Ok(_), Scheme::Http) => {
+                    wiring.families.restore(&target.host, family, Instant::now());
+                    Lately::Worked
+                }
                 // A tunnel that loses large packets lets a connection through, and no certificate.
                 (Ok(won), Scheme::Https) => {
                     let tcp = wiring.prepare(won.connection);
-                    let encrypted = wiring.encrypt(tcp, &target).await;
-                    !matches!(encrypted, Err(ConnectError::Silent { .. }))
+                    match wiring.encrypt(tcp, &target).await {
+                        Err(ConnectError::Silent { .. }) => Lately::Failed,
+                        Ok(_) | Err(_) => {
+                            wiring.families.restore(&target.host, family, Instant::now());
+                            Lately::Worked
+                        }
+                    }
                 }
             };
             let now = Instant::now();
-            if works {
-                wiring.families.restore(&target.host, family, now);
-                wiring.seen.note(Way::of(family), Lately::Worked, now);
-            } else {
-                wiring.seen.note(Way::of(family), Lately::Failed, now);
+            if how == Lately::Failed {
+                wiring.families.still_broken(family, now);
             }
+            wiring.seen.note(Way::of(family), how, now);
         });
     }
 
@@ -282,18 +291,22 @@ impl Wiring {
         reached: Reached,
         target: &Origin,
     ) -> Result<Stream, ConnectError> {
-        let Reached { tcp, family, other } = reached;
+        let Reached { tcp, family } = reached;
         let outcome = self.encrypt(tcp, target).await;
         if !matches!(outcome, Err(ConnectError::Silent { .. })) {
             return outcome;
         }
         self.families.demote(&target.host, family, Instant::now());
-        if other != Some(self.families.first(&target.host, Instant::now())) {
+        if target.ip().is_some() {
             return outcome;
         }
-        let reached = self.tcp(target, self.addresses).await?;
+        // Its addresses of the other family may not have been there yet.
+        let reached = match self.tcp(target, self.addresses).await {
+            Ok(reached) if reached.family != family => reached,
+            Ok(_) | Err(_) => return outcome,
+        };
         let outcome = self.encrypt(reached.tcp, target).await;
-        if outcome.is_ok() && reached.family != family {
+        if outcome.is_ok() {
             self.seen.note(Way::of(family), Lately::Failed, Instant::now());
         }
         outcome

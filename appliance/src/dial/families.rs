@@ -126,7 +126,7 @@ impl Book {
 
     fn is_broken_elsewhere(&self, now: Instant) -> bool {
         self.v6_broken
-            .is_some_and(|since| now.saturating_duration_since(since) < SELDOM)
+            .is_some_and(|since| now.saturating_duration_since(since) < 2 * SELDOM)
     }
 }
 
@@ -180,6 +180,14 @@ impl Families {
     /// Learns that a family works that was tried for its own sake.
     pub fn restore(&self, host: &str, family: Family, now: Instant) {
         self.0.lock().note(host, family, Memory::Working, now);
+    }
+
+    /// Learns that a family that was tried for its own sake does not work yet: at a host that is not known it goes last
+    /// for as long as that is looked at.
+    pub fn still_broken(&self, family: Family, now: Instant) {
+        if family == Family::V6 {
+            self.0.lock().v6_broken = Some(now);
+        }
     }
 
     /// Learns that a connection was made and then nothing came through it, as where a tunnel loses large

@@ -218,7 +218,8 @@ impl Resolve for SystemNames {
             });
             let patience = self.late.patience(host, first, Instant::now());
             let found = both(wanted, other, patience).await?;
-            if found.is_late && !patience.is_zero() {
+            // IPv4 goes first where IPv6 is broken: then there is nothing else that could be used meanwhile.
+            if found.is_late && !patience.is_zero() && first == Family::V6 {
                 self.late.note(host, first, Instant::now());
             }
             Ok(found.found)

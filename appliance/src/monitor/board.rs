@@ -98,6 +98,11 @@ impl Board {
         self.gate.keep_only(|series| lines.contains_key(series));
     }
 
+    /// Forgets what nobody watches any more.
+    pub fn keep_only(&mut self, mut is_watched: impl FnMut(&Series) -> bool) {
+        self.lines.retain(|series, _| is_watched(series));
+    }
+
     /// All series as they are now, in the order of their names.
     pub fn now(&self) -> impl Iterator<Item = Now> {
         self.lines.iter().map(|(series, line)| Now {

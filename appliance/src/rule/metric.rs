@@ -144,6 +144,18 @@ metrics! {
 }
 
 impl Metric {
+    /// What it is measured of: the first word of its name.
+    pub fn kind(self) -> &'static str {
+        let name = self.name();
+        name.split_once('.').map_or(name, |(kind, _)| kind)
+    }
+
+    /// Whether its labels are names of devices, which can be taken out.
+    pub fn is_of_devices(self) -> bool {
+        !matches!(self, Self::NetworkFamily | Self::NetworkRoute)
+            && matches!(self.kind(), "disk" | "network" | "temperature")
+    }
+
     /// Whether its labels are upstreams' names.
     pub const fn is_of_upstreams(self) -> bool {
         matches!(

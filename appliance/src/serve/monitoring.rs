@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 
 use super::{facts::Site, figures::Figured};
 use crate::{
-    alert::{Book, IncidentId, Letter, Notice, Subject, Timing, judge, receiver::Wellbeing},
+    alert::{Book, IncidentId, Letter, Notice, Timing, judge, receiver::Wellbeing},
     cache::SmallDatabase,
     clock::{Clock, Timestamp},
     config::{Config, Scope, UpstreamConfig},
@@ -28,7 +28,7 @@ use crate::{
         history::{Chronicle, Limits, RedbShelf},
         probe,
     },
-    rule::{Label, Rule, RuleName},
+    rule::{Label, Metric, Rule, RuleName},
 };
 
 /// A sample that is older than so many rounds is none: some things are looked at every third.
@@ -152,12 +152,16 @@ impl Round {
             lapse: self.lapse,
             settle: site.config.alert.settle,
         };
-        let board = self.board.lock();
+        let mut board = self.board.lock();
+        board.keep_only(|series| is_watched(series.metric, series.of.as_str(), &site.config));
         self.book.round(
             now,
             |engine| {
                 judge(engine, rules, &*board, timing, now);
-                engine.keep_only(|subject| is_watched(subject, &site.config));
+                engine.keep_only(|subject| {
+                    let rule = rules.iter().find(|rule| rule.name == subject.rule);
+                    rule.is_none_or(|rule| is_watched(rule.when.metric(), &subject.of, &site.config))
+                });
             },
             |notice| letter(notice, rules, &self.culprits),
         );
@@ -189,17 +193,14 @@ impl Round {
     }
 }
 
-/// Whether what an incident is about is still in the configuration. An open mirror may be asked for any upstream.
-fn is_watched(subject: &Subject, config: &Config) -> bool {
-    let rules = &config.alert.rules;
-    let rule = rules.iter().find(|rule| rule.name == subject.rule);
-    let is_of_upstream = rule.is_some_and(|rule| rule.when.metric().is_of_upstreams());
+/// Whether what is measured is still in the configuration. An open mirror may be asked for any upstream.
+fn is_watched(metric: Metric, of: &str, config: &Config) -> bool {
     let label = |upstream: &UpstreamConfig| Label::new(upstream.name.as_str());
     let is_known = || {
         let mut all = config.upstreams.iter();
-        all.any(|upstream| label(upstream).as_str() == subject.of)
+        all.any(|upstream| label(upstream).as_str() == of)
     };
-    !is_of_upstream || config.scope == Scope::Open || is_known()
+    !metric.is_of_upstreams() || config.scope == Scope::Open || is_known()
 }
 
 fn letter(notice: Notice, rules: &[Rule], culprits: &BTreeMap<IncidentId, Option<String>>) -> Letter {
@@ -229,27 +230,17 @@ mod tests {
         config::load(&inputs).expect("a configuration").config
     }
 
-    fn subject(rule: &str, of: &str) -> Subject {
-        Subject {
-            rule: RuleName(rule.to_owned()),
-            of: of.to_owned(),
-        }
-    }
-
     #[test]
     fn an_upstream_that_is_not_configured_any_more_is_not_watched() {
         let closed = config(
             "builtin_upstreams = false\ndefault_upstream = \"up.test\"\n[[upstream]]\nname = \"up.test\"\n",
         );
-        assert!(is_watched(&subject("upstream-down", "up.test"), &closed));
-        assert!(!is_watched(&subject("upstream-down", "quay.io"), &closed));
-        assert!(!is_watched(&subject("rate-limit", "quay.io"), &closed));
+        assert!(is_watched(Metric::UpstreamUp, "up.test", &closed));
+        assert!(!is_watched(Metric::UpstreamUp, "quay.io", &closed));
+        assert!(!is_watched(Metric::UpstreamLeft, "quay.io", &closed));
         // Disks and links are not in the configuration; whether they are there is seen.
-        assert!(is_watched(&subject("disk-failing", "sdb"), &closed));
+        assert!(is_watched(Metric::DiskFailing, "sdb", &closed));
         let open = config("open = true\n");
-        assert!(is_watched(
-            &subject("upstream-down", "registry.example.com"),
-            &open
-        ));
+        assert!(is_watched(Metric::UpstreamUp, "registry.example.com", &open));
     }
 }

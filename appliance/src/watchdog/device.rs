@@ -151,7 +151,13 @@ impl Facts {
         if self.closing == Closing::Never && choice == Choice::Found {
             return Err(Unfed::NoWayOut);
         }
-        Ok(())
+        match self.timeout {
+            // If it cannot wait for longer either, it could not be let go again.
+            Some(timeout) if timeout < SHORTEST && self.closing == Closing::Never => {
+                Err(Unfed::TooShort(timeout))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -173,7 +179,6 @@ impl Device {
         device.set_times(dials);
         match device.facts.timeout {
             Some(timeout) if timeout < SHORTEST => {
-                // Where it cannot be let go it bites, as it would have.
                 let _ = device.release();
                 Err(Unfed::TooShort(timeout))
             }
@@ -182,8 +187,11 @@ impl Device {
     }
 
     fn set_times(&mut self, dials: Dials) {
+        // Whoever has it wait for longer has a reason.
+        let own = self.facts.timeout.unwrap_or_default();
         let set = TIMEOUTS
             .iter()
+            .filter(|timeout| **timeout > own)
             .find_map(|timeout| (dials.timeout)(self.file.as_fd(), *timeout).ok());
         self.facts.timeout = set.or(self.facts.timeout);
         let warns = self.facts.timeout.is_some_and(|timeout| timeout > 2 * WARNING);
@@ -305,6 +313,9 @@ mod tests {
             assert!(matches!(machine.open(choice), Err(Unfed::TooShort(_))));
         }
         assert_eq!(machine.eaten(), b"V", "it is let go");
+        let machine = Machine::with(&[("timeout", "3"), ("nowayout", "1")]);
+        assert!(matches!(machine.open(Choice::Named), Err(Unfed::TooShort(_))));
+        assert_eq!(machine.eaten(), b"", "it could not be let go, and is not touched");
         let nowhere = Path::new("/nowhere/watchdog");
         let missing = Device::open(nowhere, Facts::default(), Choice::Named, Dials::default());
         assert!(matches!(missing, Err(Unfed::Open { .. })));
@@ -334,10 +345,11 @@ mod tests {
         };
         assert_eq!(times("30", takes, takes).expect("opened"), (Some(60), Some(5)));
         assert_eq!(times("3", takes, refuses).expect("opened"), (Some(60), None));
-        assert_eq!(
-            times("16", at_most_sixteen, refuses).expect("opened"),
-            (Some(15), None)
-        );
+        for (own, set) in [("4", 15), ("16", 16)] {
+            let opened = times(own, at_most_sixteen, refuses).expect("opened");
+            assert_eq!(opened, (Some(set), None));
+        }
+        assert_eq!(times("120", takes, takes).expect("opened"), (Some(120), Some(5)));
         assert_eq!(times("30", refuses, refuses).expect("opened"), (Some(30), None));
         assert_eq!(
             times("8", refuses, takes).expect("opened"),

@@ -35,7 +35,10 @@ pub(super) fn digest(letters: &[Letter], key: String, voice: &Voice, now: Timest
     let over = courses.iter().filter(|course| is_over(course)).count();
     let lasting = courses.len() - over;
     let title = match (&courses[..], lasting, over) {
-        ([course], _, 1) => format!("[over] {}: {}", voice.host, course.letter.subject()),
+        ([course], _, 1) => {
+            let (word, _) = end(course.letter.notice.incident.ending);
+            format!("[{word}] {}: {}", voice.host, course.letter.subject())
+        }
         ([course], ..) => format!("[still] {}: {}", voice.host, course.letter.subject()),
         (_, 0, over) => format!("[over] {}: {over} incidents", voice.host),
         (_, lasting, 0) => format!("[{lasting} incidents] {}", voice.host),
@@ -51,11 +54,12 @@ pub(super) fn digest(letters: &[Letter], key: String, voice: &Voice, now: Timest
             let until = course.letter.notice.at;
             let lasted = duration(lasted(since, until).as_secs());
             let from = clock(since, voice);
-            let word = end(incident.ending).0;
+            let (word, note) = end(incident.ending);
             writeln!(
                 text,
-                "{word:<9} {severity}: {subject}; from {from} to {}, {lasted}",
-                clock(until, voice)
+                "{word:<9} {severity}: {subject}; from {from} to {}, {lasted}{}{note}",
+                clock(until, voice),
+                if note.is_empty() { "" } else { "; " },
             )
         } else {
             let word = if course.began_here { "new  " } else { "still" };

@@ -1,7 +1,8 @@
 //! The wall clock: whether somebody sets it, and whether it jumped.
 //!
-//! The kernel knows whether it was set of late by whoever sets clocks. That it was not says something only where
-//! somebody is there to do it: the clock of a virtual machine is often right without.
+//! The kernel knows whether it was set of late by whoever sets clocks. That it was not says little: the clock of a virtual
+//! machine is often right without, and chrony tells the kernel only where it is configured to. It says something where it
+//! was set before, or where whoever sets it says of itself that it has not.
 
 use std::{path::Path, time::Duration};
 
@@ -14,13 +15,10 @@ use crate::{
     rule::Metric,
 };
 
-/// Who sets clocks: what it has below `/run` while it runs.
-const SETTERS: [&str; 5] = [
-    "run/larder/time",
-    "run/systemd/timesync",
-    "run/chrony",
-    "run/ntpd.pid",
-    "run/ntpd.sock",
+/// Who sets clocks and says so: the folder it has while it runs, and the file that it makes once it has set the clock.
+const SETTERS: [(&str, &str); 2] = [
+    ("run/systemd/timesync", "run/systemd/timesync/synchronized"),
+    ("run/larder/time", "run/larder/time/synchronised"),
 ];
 
 /// When the two clocks could not be read together, they are not compared.
@@ -55,10 +53,19 @@ fn read(clock: ClockId) -> Option<Duration> {
     Some(Duration::new(tv_sec.try_into().ok()?, tv_nsec.try_into().ok()?))
 }
 
+/// Whether somebody has set the clock, as he says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Set,
+    NotYet,
+}
+
 pub(super) struct WallClock {
     files: Files,
     before: Option<Clocks>,
     ask: fn() -> Option<Discipline>,
+    /// The kernel has said so since the start.
+    was_set: bool,
 }
 
 impl WallClock {
@@ -72,13 +79,18 @@ impl WallClock {
             files: Files::below(root),
             before: None,
             ask,
+            was_set: false,
         }
     }
 
-    fn has_setter(&mut self) -> bool {
-        SETTERS
-            .iter()
-            .any(|name| self.files.exists(format_args!("{name}")))
+    /// What is said by whoever sets the clock.
+    fn mark(&mut self) -> Option<Mark> {
+        let (mut runs, mut is_set) = (false, false);
+        for (folder, mark) in SETTERS {
+            runs |= self.files.exists(format_args!("{folder}"));
+            is_set |= self.files.exists(format_args!("{mark}"));
+        }
+        runs.then_some(if is_set { Mark::Set } else { Mark::NotYet })
     }
 }
 
@@ -93,10 +105,13 @@ impl Probe for WallClock {
         {
             sheet.gauge(Metric::ClockJump, "", now.jump_since(before).as_secs_f64());
         }
-        let is_set = match (self.ask)() {
-            Some(Discipline::Synchronised) => true,
-            Some(Discipline::Free) if self.has_setter() => false,
-            Some(Discipline::Free) | None => return,
+        let said = (self.ask)();
+        self.was_set |= said == Some(Discipline::Synchronised);
+        let is_set = match (said, self.mark()) {
+            (Some(Discipline::Synchronised), _) | (_, Some(Mark::Set)) => true,
+            (Some(Discipline::Free), Some(Mark::NotYet)) => false,
+            (Some(Discipline::Free), None) if self.was_set => false,
+            _ => return,
         };
         sheet.gauge(Metric::ClockSynchronised, "", f64::from(is_set));
     }

@@ -207,12 +207,14 @@ fn whoever_sets_the_clock_says_whether_it_has() {
     let tree = Tree::new();
     let free = || Some(Discipline::Free);
     let set = || Some(Discipline::Synchronised);
-    assert_eq!(said(&tree, free), None, "nobody does");
-    assert_eq!(said(&tree, set), Some(1.0), "somebody whom nobody knows");
-    tree.folder("run/chrony");
+    assert_eq!(said(&tree, free), None, "nobody does, or nobody says so");
+    assert_eq!(said(&tree, set), Some(1.0));
+    tree.folder("run/systemd/timesync");
     assert_eq!(said(&tree, free), Some(0.0), "it is there, and has not");
     assert_eq!(said(&tree, set), Some(1.0));
     assert_eq!(said(&tree, || None), None, "the kernel does not say");
+    tree.put("run/systemd/timesync/synchronized", "");
+    assert_eq!(said(&tree, free), Some(1.0), "it has, a while ago");
     let mut clock = WallClock::new(tree.root());
     read(&mut clock);
     let readings = read(&mut clock);
