@@ -16,14 +16,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, ready},
-};
+use futures_util::{FutureExt, future::BoxFuture};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
@@ -34,6 +30,7 @@ use super::{
     address::AddressPolicy,
     connect_error::{ConnectError, forbidden, silent, worst},
     families::{Families, Family},
+    late::{Late, none, of_family},
     origin::{Origin, Scheme},
     proxy::ProxySettings,
     race::{Won, race},
@@ -114,8 +111,8 @@ impl tower_service::Service<Uri> for Connector {
 struct Reached {
     tcp: Counted,
     family: Family,
-    /// The other family, if the host has addresses of it.
-    other: Option<Family>,
+    /// Its addresses of the other family.
+    others: Late,
 }
 
 impl Wiring {
@@ -149,7 +146,7 @@ impl Wiring {
         &self,
         target: &Origin,
         policy: AddressPolicy,
-    ) -> Result<(Vec<SocketAddr>, BoxFuture<'static, Vec<SocketAddr>>), ConnectError> {
+    ) -> Result<(Vec<SocketAddr>, Late), ConnectError> {
         let Found { addresses, late } = match target.ip() {
             Some(ip) => vec![ip].into(),
             None => self.resolve(target).await?,
@@ -160,16 +157,16 @@ impl Wiring {
             permitted.map(|ip| SocketAddr::new(ip, port)).collect()
         };
         let late = match late {
-            Some(late) => late.map(permit).boxed(),
-            None => ready(Vec::new()).boxed(),
+            Some(late) => late.map(permit).boxed().shared(),
+            None => none(),
         };
         let permitted = permit(addresses);
         if !permitted.is_empty() {
             return Ok((permitted, late));
         }
         match late.await {
-            none if none.is_empty() => Err(forbidden(target)),
-            permitted => Ok((permitted, ready(Vec::new()).boxed())),
+            nothing if nothing.is_empty() => Err(forbidden(target)),
+            permitted => Ok((permitted, none())),
         }
     }
 
@@ -177,7 +174,7 @@ impl Wiring {
         let (permitted, late) = self.addresses(target, policy).await?;
         let ordered = self.families.order(&target.host, permitted, Instant::now());
         let known = ordered.clone();
-        let won = race(ordered, late, self.patience, TcpStream::connect)
+        let won = race(ordered, late.clone(), self.patience, TcpStream::connect)
             .await
             .map_err(|lost| ConnectError::Connect {
                 host: target.host.clone(),
@@ -185,25 +182,28 @@ impl Wiring {
             })?;
         self.learn(target, &won);
         let family = Family::of(&won.address);
-        let other = known.iter().map(Family::of).find(|other| *other != family);
-        self.look_again(target, family.other(), known);
+        let others = of_family(known, late, family.other()).boxed().shared();
+        self.look_again(target, family.other(), others.clone());
         self.opened.fetch_add(1, Relaxed);
         Ok(Reached {
             tcp: self.prepare(won.connection),
             family,
-            other,
+            others,
         })
     }
 
     /// Tries a family again that goes last, if it is time, beside a connection over the other one: nobody waits for it.
-    fn look_again(self: &Arc<Self>, target: &Origin, family: Family, mut addresses: Vec<SocketAddr>) {
-        addresses.retain(|address| Family::of(address) == family);
-        if addresses.is_empty() || !self.families.is_due(&target.host, family, Instant::now()) {
+    fn look_again(self: &Arc<Self>, target: &Origin, family: Family, addresses: Late) {
+        if !self.families.is_due(&target.host, family, Instant::now()) {
             return;
         }
         let (wiring, target) = (self.clone(), target.clone());
         tokio::spawn(async move {
-            let connected = race(addresses, ready(Vec::new()), wiring.patience, TcpStream::connect).await;
+            let addresses = addresses.await;
+            if addresses.is_empty() || !wiring.families.take_turn(&target.host, family, Instant::now()) {
+                return;
+            }
+            let connected = race(addresses, none(), wiring.patience, TcpStream::connect).await;
             let works = match (connected, target.scheme) {
                 (Err(_), _) => false,
                 (Ok(_), Scheme::Http) => true,
@@ -215,12 +215,12 @@ impl Wiring {
                 }
             };
             let now = Instant::now();
+            let mut how = Lately::Failed;
             if works {
                 wiring.families.restore(&target.host, family, now);
-                wiring.seen.note(Way::of(family), Lately::Worked, now);
-            } else {
-                wiring.seen.note(Way::of(family), Lately::Failed, now);
+                how = Lately::Worked;
             }
+            wiring.seen.note(Way::of(family), how, now);
         });
     }
 
@@ -248,17 +248,8 @@ impl Wiring {
         }
     }
 
-    /// Counts what comes, and sets options that help; a kernel without one of them is no reason not to talk.
     fn prepare(&self, tcp: TcpStream) -> Counted {
-        let _ = tcp.set_nodelay(true);
-        let socket = SockRef::from(&tcp);
-        let keepalive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(15))
-            .with_interval(Duration::from_secs(5))
-            .with_retries(3);
-        let _ = socket.set_tcp_keepalive(&keepalive);
-        let _ = socket.set_tcp_user_timeout(Some(self.progress));
-        Counted::new(tcp, self.received.clone())
+        Counted::tuned(tcp, self.received.clone(), self.progress)
     }
 
     /// Over the other family, if there is one, when nothing comes through this one but the connection itself.
@@ -267,18 +258,23 @@ impl Wiring {
         reached: Reached,
         target: &Origin,
     ) -> Result<Stream, ConnectError> {
-        let Reached { tcp, family, other } = reached;
+        let Reached { tcp, family, others } = reached;
         let outcome = self.encrypt(tcp, target).await;
         if !matches!(outcome, Err(ConnectError::Silent { .. })) {
             return outcome;
         }
         self.families.demote(&target.host, family, Instant::now());
-        if other != Some(self.families.first(&target.host, Instant::now())) {
+        let others = others.await;
+        if others.is_empty() {
             return outcome;
         }
-        let reached = self.tcp(target, self.addresses).await?;
-        let outcome = self.encrypt(reached.tcp, target).await;
-        if outcome.is_ok() && reached.family != family {
+        let Ok(won) = race(others, none(), self.patience, TcpStream::connect).await else {
+            return outcome;
+        };
+        self.learn(target, &won);
+        self.opened.fetch_add(1, Relaxed);
+        let outcome = self.encrypt(self.prepare(won.connection), target).await;
+        if outcome.is_ok() {
             self.seen.note(Way::of(family), Lately::Failed, Instant::now());
         }
         outcome

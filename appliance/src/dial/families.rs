@@ -1,7 +1,7 @@
 //! Which address families work, per host: a dead IPv6 costs its delay once and not on every connection.
 //!
 //! A family that lost where the other one won is broken, and tried last. Now and then it is tried again, beside a
-//! connection that was made over the other one, so that nobody waits for it ([`Families::is_due`]). At a host that is
+//! connection that was made over the other one, so that nobody waits for it ([`Families::take_turn`]). At a host that is
 //! not known yet, what was found at others counts. Promises: pure but for the time; bounded; only a comparison counts:
 //! when both fail, the line is down, and that says nothing about a family. Must not know: sockets, names.
 
@@ -116,6 +116,14 @@ impl Book {
         }
     }
 
+    fn is_due(&self, host: &str, family: Family, now: Instant) -> bool {
+        match self.of(host, family) {
+            Memory::Broken { due } => due <= now,
+            Memory::Unknown => family == Family::V6 && self.is_broken_elsewhere(now),
+            Memory::Working => false,
+        }
+    }
+
     fn is_broken_elsewhere(&self, now: Instant) -> bool {
         self.v6_broken
             .is_some_and(|since| now.saturating_duration_since(since) < SELDOM)
@@ -154,14 +162,15 @@ impl Families {
         }
     }
 
-    /// Whether a family that goes last at a host is to be tried again now; says so once, and to one asker.
+    /// Whether a family that goes last at a host is to be tried again now, if the host has addresses of it.
     pub fn is_due(&self, host: &str, family: Family, now: Instant) -> bool {
+        self.0.lock().is_due(host, family, now)
+    }
+
+    /// The same, for who has such an address: says so once, and to one asker.
+    pub fn take_turn(&self, host: &str, family: Family, now: Instant) -> bool {
         let mut book = self.0.lock();
-        let is_due = match book.of(host, family) {
-            Memory::Broken { due } => due <= now,
-            Memory::Unknown => family == Family::V6 && book.is_broken_elsewhere(now),
-            Memory::Working => false,
-        };
+        let is_due = book.is_due(host, family, now);
         if is_due {
             book.entry(host)[family as usize] = Memory::Broken { due: now + SELDOM };
         }
