@@ -79,9 +79,7 @@ impl Larder {
     /// Starts it and returns when it listens, ready or not.
     pub async fn launch(&mut self) {
         assert!(self.process.is_none(), "larder runs already");
-        let file = self.folder.path().join("larder.toml");
-        std::fs::write(&file, self.config.to_toml(&self.data))
-            .unwrap_or_else(|e| panic!("write {}: {e}", file.display()));
+        let file = self.write_configuration();
         let started = Instant::now();
         let (first, binary) = match self.config.namespace() {
             None => (binary(), None),
@@ -124,6 +122,14 @@ impl Larder {
         })
         .await;
         self.ready_after += started.elapsed();
+    }
+
+    /// Writes the configuration as it is now, for a daemon that reads it again.
+    pub fn write_configuration(&self) -> PathBuf {
+        let file = self.folder.path().join("larder.toml");
+        std::fs::write(&file, self.config.to_toml(&self.data))
+            .unwrap_or_else(|e| panic!("write {}: {e}", file.display()));
+        file
     }
 
     /// Changes the configuration for the next start.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Watching;
+
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -14,6 +16,8 @@ pub struct Alerts {
     pub receivers: Vec<ReceiverState>,
     /// Messages that nobody has had because too many waited.
     pub lost: u64,
+    /// Nothing from a box that does not say.
+    pub watching: Option<Watching>,
 }
 
 /// One that is not over.

@@ -28,7 +28,7 @@ pub use reload::Reloaded;
 pub use samples::{Course, CoursePoint, DroppedSamples, Sampled, Samples};
 pub use status::{
     Alert, CacheStatus, CircuitStatus, CollectorFailure, CollectorStatus, EndpointState, EndpointStatus,
-    LatePart, Mode, RateLimit, Reset, Status, Traffic, UpstreamStatus, WatchdogStatus, WorkerLimit,
+    LatePart, Mode, RateLimit, Reset, Status, Traffic, UpstreamStatus, WatchdogStatus, Watching, WorkerLimit,
 };
 
 /// Where each thing is asked for.

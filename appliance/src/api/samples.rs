@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Watching;
+
 /// Everything that is sampled, as it is now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -9,6 +11,8 @@ pub struct Samples {
     pub series: Vec<Sampled>,
     /// Samples that were dropped because they cannot be true.
     pub dropped: Vec<DroppedSamples>,
+    /// Nothing from a box that does not say.
+    pub watching: Option<Watching>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -24,8 +24,22 @@ pub struct Status {
     /// Nothing from a box that does not say.
     #[serde(default)]
     pub watchdog: Option<WatchdogStatus>,
+    /// Nothing from a box that does not say.
+    #[serde(default)]
+    pub watching: Option<Watching>,
     #[serde(default)]
     pub alerts: Vec<Alert>,
+}
+
+/// Whether the box looks after itself: samples, judges and tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Watching {
+    On {
+        interval_seconds: u64,
+    },
+    /// Nobody is told of anything; incidents are as they were when it last looked.
+    Off,
 }
 
 /// What the box can do now.

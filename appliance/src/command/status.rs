@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words::{age, bytes, part};
-use crate::api::{EndpointState, Mode, Status, UpstreamStatus};
+use crate::api::{EndpointState, Mode, Status, UpstreamStatus, Watching};
 
 /// The screen.
 pub(super) fn screen(status: &Status) -> String {
@@ -73,6 +73,11 @@ pub(super) fn screen(status: &Status) -> String {
             .map_or("some time ago".into(), |seconds| format!("{} ago", age(seconds)));
         let _ = writeln!(text, "watchdog   {ago}, {}", last.why);
     }
+    if status.watching == Some(Watching::Off) {
+        text.push_str(
+            "watching   OFF: the box does not look after itself, and tells nobody (`monitor.interval`)\n",
+        );
+    }
     for alert in &status.alerts {
         let _ = writeln!(
             text,
@@ -128,6 +133,7 @@ mod tests {
             "collector": {"state": "idle", "last_run_seconds_ago": null, "freed_bytes": 0},
             "watchdog": {"safe_mode": false, "late": [], "resets": [{"seconds_ago": 300, "what": "process",
                 "why": "the process was started anew: index made no progress for 300 s"}]},
+            "watching": {"state": "off"},
             "alerts": [{"id": "7", "summary": "the disk is full", "open_seconds": 61}],
             "from_the_future": true,
         }))
@@ -142,6 +148,7 @@ traffic    100 requests, 75.0 % hits; 4.0 KiB served, 1.0 KiB over the WAN, 3.0 
 upstream   docker.io https://registry-1.docker.io: RESTING after faults, asked again in 20s; 76 of 100 pulls left
 collector  idle, never ran, 0 B freed
 watchdog   5m ago, the process was started anew: index made no progress for 300 s
+watching   OFF: the box does not look after itself, and tells nobody (`monitor.interval`)
 ALERT      the disk is full (7, open 1m)
 "
         );

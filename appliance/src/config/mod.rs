@@ -26,6 +26,7 @@ mod path;
 mod pattern;
 mod problem;
 mod reader;
+mod sampling;
 mod schedule;
 mod secret;
 mod setting;
@@ -57,6 +58,7 @@ pub use log::{InvalidLogLevel, LogConfig, LogFormat, LogLevel};
 pub use origin::Origin;
 pub use pattern::{InvalidPattern, Pattern};
 pub use problem::{ConfigError, Place, Problem};
+pub use sampling::Sampling;
 pub use schedule::{Hours, InvalidTime, Schedule, TimeOfDay, Window};
 pub use secret::Secret;
 pub use span::{InvalidSpan, Span};
@@ -164,7 +166,9 @@ fn read(s: &Section<'_>) -> Option<Config> {
     let prefetch = s.within("prefetch", |s| upkeep::prefetch(s, &naming));
     let janitor = s.within("janitor", upkeep::janitor);
     let monitor = s.within("monitor", upkeep::monitor);
-    let alert = s.within("alert", alert::read);
+    let alert = s.within("alert", |s| {
+        alert::read(s, monitor.as_ref().map(|monitor| monitor.interval))
+    });
     let watchdog = s.within("watchdog", upkeep::watchdog);
     let log = s.within("log", log::read);
     open?;

@@ -7,7 +7,8 @@ use figment::value::Value;
 use lettre::message::Mailbox;
 
 use super::{
-    Endpoint, Fraction, Hours, Limit, LogLevel, Pattern, Rate, Schedule, Secret, Size, Span, Window,
+    Endpoint, Fraction, Hours, Limit, LogLevel, Pattern, Rate, Sampling, Schedule, Secret, Size, Span,
+    Window,
     alert::{Header, Template, Zone},
 };
 use crate::oci::UpstreamName;
@@ -90,6 +91,7 @@ macro_rules! by_text {
 by_text! {
     Size: "a size as \"32MiB\" (KiB, MiB, GiB, TiB; KB, MB, GB, TB) or a number of bytes";
     Rate: "a rate as \"20MiB/s\" or \"100Mbit/s\"";
+    Sampling: "a duration as \"10s\", or \"off\"";
     Span: "a duration as \"30s\", \"5m\" or \"1h30m\"";
     Pattern: "a repository pattern as \"library/*\"";
     Endpoint: "a URL as \"https://ghcr.io\", without a path, a query or credentials";

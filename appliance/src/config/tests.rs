@@ -1,6 +1,7 @@
 //! The configuration as a person meets it: files, variables, mistakes.
 
 mod alert;
+mod upkeep;
 
 use std::{collections::BTreeMap, time::Duration};
 

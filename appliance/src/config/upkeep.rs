@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Limit, Schedule, Size, Span, Window, fetch::positive, images::Naming, reader::Section};
+use super::{
+    Limit, Sampling, Schedule, Size, Span, Window, fetch::positive, images::Naming, reader::Section,
+};
 use crate::oci::Image;
 
 /// `[prefetch]`: what is pulled before anybody asks.
@@ -29,8 +31,7 @@ pub struct JanitorConfig {
 /// `[monitor]`: watching the box itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MonitorConfig {
-    /// Between two samples.
-    pub interval: Duration,
+    pub interval: Sampling,
 }
 
 /// `[watchdog]`: the hardware that restarts a box that hangs.
@@ -63,13 +64,16 @@ pub(super) fn janitor(s: &Section<'_>) -> Option<JanitorConfig> {
 }
 
 pub(super) fn monitor(s: &Section<'_>) -> Option<MonitorConfig> {
-    let interval = positive(s, "interval")?;
+    let sampling = s.read::<Sampling>("interval")?;
+    let Some(interval) = sampling.interval() else {
+        return Some(MonitorConfig { interval: sampling });
+    };
     if interval < Duration::from_secs(1) {
         s.refuse(
             "interval",
             "sampling so often would itself be load",
-            Some("at least \"1s\"".into()),
-            "raise it",
+            Some("at least \"1s\", or \"off\"".into()),
+            "raise it, or turn it off",
         );
         return None;
     }
@@ -83,7 +87,7 @@ pub(super) fn monitor(s: &Section<'_>) -> Option<MonitorConfig> {
         );
         return None;
     }
-    Some(MonitorConfig { interval })
+    Some(MonitorConfig { interval: sampling })
 }
 
 pub(super) fn watchdog(s: &Section<'_>) -> Option<WatchdogConfig> {

@@ -95,6 +95,7 @@ impl Facts for Box7 {
             upstreams: Vec::new(),
             collector: None,
             watchdog: None,
+            watching: None,
             alerts: Vec::new(),
         }
     }

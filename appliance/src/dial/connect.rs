@@ -17,14 +17,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, ready},
-};
+use futures_util::{FutureExt, future::BoxFuture};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
@@ -35,6 +31,7 @@ use super::{
     address::AddressPolicy,
     connect_error::{ConnectError, forbidden, silent, worst},
     families::{Families, Family},
+    late::{Late, none, of_family},
     origin::{Origin, Scheme},
     proxy::ProxySettings,
     race::{Won, race},
@@ -117,6 +114,8 @@ impl tower_service::Service<Uri> for Connector {
 struct Reached {
     tcp: Counted,
     family: Family,
+    /// Its addresses of the other family.
+    others: Late,
 }
 
 impl Wiring {
@@ -150,7 +149,7 @@ impl Wiring {
         &self,
         target: &Origin,
         policy: AddressPolicy,
-    ) -> Result<(Vec<SocketAddr>, BoxFuture<'static, Vec<SocketAddr>>), ConnectError> {
+    ) -> Result<(Vec<SocketAddr>, Late), ConnectError> {
         let Found { addresses, late } = match target.ip() {
             Some(ip) => vec![ip].into(),
             None => self.resolve(target).await?,
@@ -161,22 +160,21 @@ impl Wiring {
             permitted.map(|ip| SocketAddr::new(ip, port)).collect()
         };
         let late = match late {
-            Some(late) => late.map(permit).boxed(),
-            None => ready(Vec::new()).boxed(),
+            Some(late) => late.map(permit).boxed().shared(),
+            None => none(),
         };
         let permitted = permit(addresses);
         if !permitted.is_empty() {
             return Ok((permitted, late));
         }
         match late.await {
-            none if none.is_empty() => Err(forbidden(target)),
-            permitted => Ok((permitted, ready(Vec::new()).boxed())),
+            nothing if nothing.is_empty() => Err(forbidden(target)),
+            permitted => Ok((permitted, none())),
         }
     }
 
     async fn tcp(self: &Arc<Self>, target: &Origin, policy: AddressPolicy) -> Result<Reached, ConnectError> {
         let (permitted, late) = self.addresses(target, policy).await?;
-        let late = late.shared();
         let ordered = self.families.order(&target.host, permitted, Instant::now());
         let known = ordered.clone();
         let won = race(ordered, late.clone(), self.patience, TcpStream::connect)
@@ -187,40 +185,31 @@ impl Wiring {
             })?;
         self.learn(target, &won);
         let family = Family::of(&won.address);
-        self.look_again(target, family.other(), known, late);
+        let others = of_family(known, late, family.other()).boxed().shared();
+        self.look_again(target, family.other(), others.clone());
         self.opened.fetch_add(1, Relaxed);
         Ok(Reached {
             tcp: self.prepare(won.connection),
             family,
+            others,
         })
     }
 
-    /// Tries a family again that goes last, if it is time, beside a connection over the other one: nobody waits for it,
-    /// nor for its addresses.
-    fn look_again(
-        self: &Arc<Self>,
-        target: &Origin,
-        family: Family,
-        mut addresses: Vec<SocketAddr>,
-        late: impl Future<Output = Vec<SocketAddr>> + Send + 'static,
-    ) {
-        if !self.families.may_be_due(&target.host, family, Instant::now()) {
+    /// Tries a family again that goes last, if it is time, beside a connection over the other one: nobody waits for it.
+    fn look_again(self: &Arc<Self>, target: &Origin, family: Family, addresses: Late) {
+        if !self.families.is_due(&target.host, family, Instant::now()) {
             return;
         }
         let (wiring, target) = (self.clone(), target.clone());
         tokio::spawn(async move {
-            let is_of_it = |address: &SocketAddr| Family::of(address) == family;
-            if !addresses.iter().any(is_of_it) {
-                addresses = late.await;
-            }
-            addresses.retain(is_of_it);
-            if addresses.is_empty() || !wiring.families.is_due(&target.host, family, Instant::now()) {
+            let addresses = addresses.await;
+            if addresses.is_empty() || !wiring.families.take_turn(&target.host, family, Instant::now()) {
                 return;
             }
-            let connected = race(addresses, ready(Vec::new()), wiring.patience, TcpStream::connect).await;
+            let connected = race(addresses, none(), wiring.patience, TcpStream::connect).await;
             let how = match (connected, target.scheme) {
-                // Whoever has taken the family away from the box does not want to hear that it is broken.
                 (Err(lost), _) => match worst(lost).kind() {
+                    // Whoever has taken the family away from the box does not want to hear that it is broken.
                     io::ErrorKind::NetworkUnreachable => Lately::Worked,
                     _ => Lately::Failed,
                 },
@@ -272,17 +261,8 @@ impl Wiring {
         }
     }
 
-    /// Counts what comes, and sets options that help; a kernel without one of them is no reason not to talk.
     fn prepare(&self, tcp: TcpStream) -> Counted {
-        let _ = tcp.set_nodelay(true);
-        let socket = SockRef::from(&tcp);
-        let keepalive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(15))
-            .with_interval(Duration::from_secs(5))
-            .with_retries(3);
-        let _ = socket.set_tcp_keepalive(&keepalive);
-        let _ = socket.set_tcp_user_timeout(Some(self.progress));
-        Counted::new(tcp, self.received.clone())
+        Counted::tuned(tcp, self.received.clone(), self.progress)
     }
 
     /// Over the other family, if there is one, when nothing comes through this one but the connection itself.
@@ -291,21 +271,22 @@ impl Wiring {
         reached: Reached,
         target: &Origin,
     ) -> Result<Stream, ConnectError> {
-        let Reached { tcp, family } = reached;
+        let Reached { tcp, family, others } = reached;
         let outcome = self.encrypt(tcp, target).await;
         if !matches!(outcome, Err(ConnectError::Silent { .. })) {
             return outcome;
         }
         self.families.demote(&target.host, family, Instant::now());
-        if target.ip().is_some() {
+        let others = others.await;
+        if others.is_empty() {
             return outcome;
         }
-        // Its addresses of the other family may not have been there yet.
-        let reached = match self.tcp(target, self.addresses).await {
-            Ok(reached) if reached.family != family => reached,
-            Ok(_) | Err(_) => return outcome,
+        let Ok(won) = race(others, none(), self.patience, TcpStream::connect).await else {
+            return outcome;
         };
-        let outcome = self.encrypt(reached.tcp, target).await;
+        self.learn(target, &won);
+        self.opened.fetch_add(1, Relaxed);
+        let outcome = self.encrypt(self.prepare(won.connection), target).await;
         if outcome.is_ok() {
             self.seen.note(Way::of(family), Lately::Failed, Instant::now());
         }

@@ -1,7 +1,7 @@
 //! Which address families work, per host: a dead IPv6 costs its delay once and not on every connection.
 //!
 //! A family that lost where the other one won is broken, and tried last. Now and then it is tried again, beside a
-//! connection that was made over the other one, so that nobody waits for it ([`Families::is_due`]). At a host that is
+//! connection that was made over the other one, so that nobody waits for it ([`Families::take_turn`]). At a host that is
 //! not known yet, what was found at others counts. Promises: pure but for the time; bounded; only a comparison counts:
 //! when both fail, the line is down, and that says nothing about a family. Must not know: sockets, names.
 
@@ -162,13 +162,13 @@ impl Families {
         }
     }
 
-    /// Whether a family that goes last at a host would be due, if the host has addresses of it.
-    pub fn may_be_due(&self, host: &str, family: Family, now: Instant) -> bool {
+    /// Whether a family that goes last at a host is to be tried again now, if the host has addresses of it.
+    pub fn is_due(&self, host: &str, family: Family, now: Instant) -> bool {
         self.0.lock().is_due(host, family, now)
     }
 
-    /// Whether a family that goes last at a host is to be tried again now; says so once, and to one asker.
-    pub fn is_due(&self, host: &str, family: Family, now: Instant) -> bool {
+    /// The same, for who has such an address: says so once, and to one asker.
+    pub fn take_turn(&self, host: &str, family: Family, now: Instant) -> bool {
         let mut book = self.0.lock();
         let is_due = book.is_due(host, family, now);
         if is_due {

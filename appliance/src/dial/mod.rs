@@ -1,7 +1,7 @@
 //! Opening connections to hosts elsewhere: names, address families, proxies, TLS.
 //!
 //! - [`connect`]: one connection from its name to its TLS, over a proxy's `tunnel` where there is one · `connect_error`
-//! - [`resolve`]: names to addresses, of two families (`pair`) · [`address`]: where it may go
+//! - [`resolve`]: names to addresses, of two families (`pair`), some of them `late` · [`address`]: where it may go
 //! - [`race`]: the first address that answers (RFC 8305) · [`families`]: the family that works
 //! - [`ways`]: what connecting has shown of names and families
 //! - [`origin`]: who is at the other end · [`proxy`]: which way · [`tls`]: whom to trust · [`stream`]: what comes of it
@@ -13,6 +13,7 @@ mod address;
 mod connect;
 mod connect_error;
 mod families;
+mod late;
 mod origin;
 mod pair;
 mod proxy;

@@ -10,9 +10,11 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -27,7 +29,17 @@ pub struct Counted {
 }
 
 impl Counted {
-    pub const fn new(tcp: TcpStream, received: Arc<AtomicU64>) -> Self {
+    /// With options set that help; a kernel without one of them is no reason not to talk. `progress`: how long data that
+    /// was sent may go unacknowledged.
+    pub fn tuned(tcp: TcpStream, received: Arc<AtomicU64>, progress: Duration) -> Self {
+        let _ = tcp.set_nodelay(true);
+        let socket = SockRef::from(&tcp);
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(15))
+            .with_interval(Duration::from_secs(5))
+            .with_retries(3);
+        let _ = socket.set_tcp_keepalive(&keepalive);
+        let _ = socket.set_tcp_user_timeout(Some(progress));
         Self { tcp, received }
     }
 }

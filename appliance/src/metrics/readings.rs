@@ -191,6 +191,8 @@ pub struct WatchReading {
     pub alerts: Vec<(&'static str, &'static str, u64)>,
     pub receivers: Vec<ReceiverReading>,
     pub lost: u64,
+    /// Between two samples; nothing when there are none.
+    pub interval: Option<Duration>,
 }
 
 /// How it goes with one who is told.

@@ -101,3 +101,33 @@ fn upstreams(old: &[UpstreamConfig], new: &[UpstreamConfig], told: &mut Vec<Stri
         .filter(|known| new.iter().all(|upstream| upstream.name != known.name));
     told.extend(gone.map(|known| format!("upstream {} removed", known.name)));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{FileChoice, Inputs, Sampling, load};
+
+    fn sampling(text: &str) -> Config {
+        let inputs = Inputs {
+            file: FileChoice::FirstOf(Vec::new()),
+            environment: BTreeMap::from([("LARDER_MONITOR__INTERVAL".to_owned(), text.to_owned())]),
+        };
+        load(&inputs).expect("read").config
+    }
+
+    #[test]
+    fn sampling_is_turned_on_and_off_by_a_restart_and_the_answer_says_so() {
+        for (running, read) in [("10s", "off"), ("off", "10s"), ("10s", "20s")] {
+            let (went_on, told) = merge(&sampling(running), sampling(read));
+            assert_eq!(told.needs_restart, ["monitor.interval"], "{running} to {read}");
+            assert_eq!(went_on.monitor, sampling(running).monitor);
+        }
+        let (same, told) = merge(&sampling("off"), sampling("off"));
+        assert_eq!(
+            (same.monitor.interval, told.needs_restart.len()),
+            (Sampling::Off, 0)
+        );
+    }
+}

@@ -28,7 +28,11 @@ pub(super) async fn inquire(facts: Arc<Facts>) {
         return;
     };
     let nothing = Digest::of(Algorithm::Sha256, b"");
-    let mut due = interval(facts.site.load().config.monitor.interval * EVERY);
+    // Who is not looked after is not asked for: nobody would be told.
+    let Some(round) = facts.site.load().config.monitor.interval.interval() else {
+        return;
+    };
+    let mut due = interval(round * EVERY);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;

@@ -21,7 +21,7 @@ use crate::{
     alert::{Book, IncidentId, Letter, Notice, Timing, judge, receiver::Wellbeing},
     cache::SmallDatabase,
     clock::{Clock, Timestamp},
-    config::{Config, Scope, UpstreamConfig},
+    config::{Config, Sampling, Scope, UpstreamConfig},
     heartbeat::Beat,
     monitor::{
         Sampler, Scarce, Settings, SharedBoard, culprit,
@@ -63,32 +63,40 @@ pub(super) struct Monitoring {
 #[derive(Clone)]
 pub(super) struct Pulse {
     last: Arc<AtomicU64>,
-    interval: Duration,
+    sampling: Sampling,
     clock: Clock,
 }
 
 impl Pulse {
-    pub(super) fn new(interval: Duration, clock: &Clock) -> Self {
+    pub(super) fn new(sampling: Sampling, clock: &Clock) -> Self {
         Self {
             last: Arc::default(),
-            interval,
+            sampling,
             clock: clock.clone(),
         }
     }
 
     pub(super) fn wellbeing(&self) -> Wellbeing {
         let last = Timestamp(self.last.load(Relaxed));
-        match last.age(self.clock.now()) {
-            Some(age) if age < self.interval * SILENCE => Wellbeing::Well,
+        match (last.age(self.clock.now()), self.sampling) {
+            (Some(age), Sampling::Every(interval)) if age < interval * SILENCE => Wellbeing::Well,
+            // Who does not look does not know.
             _ => Wellbeing::Doubtful,
         }
     }
 }
 
 impl Monitoring {
-    pub(super) fn start(means: Means<'_>) -> io::Result<Self> {
+    /// Nothing, when it is off.
+    pub(super) fn start(means: Means<'_>) -> io::Result<Option<Self>> {
         let config = means.site.load().config.clone();
-        let interval = config.monitor.interval;
+        let Some(interval) = config.monitor.interval.interval() else {
+            tracing::warn!(
+                receivers = config.alert.receivers.len(),
+                "the box does not look after itself: `monitor.interval` is \"off\", and nobody is told of anything"
+            );
+            return Ok(None);
+        };
         let shelf = RedbShelf::new(means.database);
         let limits = Limits::of_disk(means.disk);
         let history = Arc::new(History::start(shelf, limits, means.clock.clone())?);
@@ -116,12 +124,12 @@ impl Monitoring {
             round.done(done.at);
             steps.step();
         })?;
-        Ok(Self {
+        Ok(Some(Self {
             sampler,
             beat,
             board: means.board.clone(),
             history,
-        })
+        }))
     }
 
     /// Ends it, with what was gathered on the disk. Waits for the disk.
@@ -242,5 +250,17 @@ mod tests {
         assert!(is_watched(Metric::DiskFailing, "sdb", &closed));
         let open = config("open = true\n");
         assert!(is_watched(Metric::UpstreamUp, "registry.example.com", &open));
+    }
+
+    #[test]
+    fn only_who_looks_knows_the_box_to_be_well() {
+        let clock = Clock::system();
+        let every = Sampling::Every(Duration::from_secs(10));
+        for (sampling, after_a_round) in [(every, Wellbeing::Well), (Sampling::Off, Wellbeing::Doubtful)] {
+            let pulse = Pulse::new(sampling, &clock);
+            assert_eq!(pulse.wellbeing(), Wellbeing::Doubtful, "nobody has looked yet");
+            pulse.last.store(clock.now().0, Relaxed);
+            assert_eq!(pulse.wellbeing(), after_a_round);
+        }
     }
 }

@@ -163,6 +163,7 @@ impl Readings for Facts {
                     .collect(),
                 receivers: head.reached.iter().map(receiver).collect(),
                 lost: head.lost,
+                interval: self.site.load().config.monitor.interval.interval(),
             }
         })
     }

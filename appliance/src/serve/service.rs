@@ -68,7 +68,7 @@ pub(super) struct Service {
     serving: JoinHandle<()>,
     collecting: Collecting,
     inspecting: Inspecting,
-    monitoring: Monitoring,
+    monitoring: Option<Monitoring>,
     alerting: Arc<Alerting>,
     inquiring: JoinHandle<()>,
     upkeep: JoinHandle<()>,
@@ -178,7 +178,7 @@ impl Service {
             site: facts.site.clone(),
             book,
             board,
-            history: monitoring.history.clone(),
+            history: monitoring.as_ref().map(|monitoring| monitoring.history.clone()),
             alerting: alerting.clone(),
             clock,
         });
@@ -212,12 +212,17 @@ impl Service {
 
     /// What is watched of it.
     pub(super) fn beats(&self) -> [(Part, Beat); 6] {
+        let sampler = self.monitoring.as_ref();
         [
             (Part::Index, self.cache.beat()),
             (Part::Fills, self.facts.mirror.beat()),
             (Part::Collector, self.collecting.beat.clone()),
             (Part::Inspection, self.inspecting.beat.clone()),
-            (Part::Sampler, self.monitoring.beat.clone()),
+            // Without one there is no work that could be late.
+            (
+                Part::Sampler,
+                sampler.map(|one| one.beat.clone()).unwrap_or_default(),
+            ),
             (Part::Alerts, self.alerting.beat.clone()),
         ]
     }
@@ -264,7 +269,7 @@ impl Service {
         self.inspecting.stop();
         self.collecting.stop().await;
         self.alerting.end().await;
-        let watching = tokio::task::spawn_blocking(move || self.monitoring.end());
+        let watching = tokio::task::spawn_blocking(move || self.monitoring.map(Monitoring::end));
         if tokio::time::timeout(STORING, watching).await.is_err() {
             tracing::warn!("the disk is too slow: the last minutes of history are lost");
         }

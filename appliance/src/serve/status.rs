@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{facts::Facts, inspecting};
+use super::{facts::Facts, inspecting, watch::watching};
 use crate::{
     alert::View,
     api::{
@@ -70,6 +70,7 @@ pub(super) fn status(facts: &Facts) -> Status {
         upstreams,
         collector: Some(collector(facts)),
         watchdog: Some(facts.watched.told(facts.clock.now())),
+        watching: Some(watching(&facts.site.load().config)),
         alerts: alerts(facts),
     }
 }

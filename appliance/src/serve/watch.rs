@@ -13,9 +13,10 @@ use crate::{
     api::{
         AcknowledgeRequest, Alerts, AlertsChanged, Course, CoursePoint, DroppedSamples, Incident,
         PastIncident, ReceiverState, Sampled, Samples, Silence, SilenceRequest, TestRequest, Tested,
-        UnsilenceRequest,
+        UnsilenceRequest, Watching,
     },
     clock::{Clock, Timestamp},
+    config::{Config, Sampling},
     console,
     monitor::{SharedBoard, history::Fineness},
     rule::{Rule, Series},
@@ -32,7 +33,8 @@ pub(super) struct Watch {
     pub(super) site: Arc<ArcSwap<Site>>,
     pub(super) book: Book,
     pub(super) board: SharedBoard,
-    pub(super) history: Arc<History>,
+    /// Nothing, when nothing is sampled.
+    pub(super) history: Option<Arc<History>>,
     pub(super) alerting: Arc<Alerting>,
     pub(super) clock: Clock,
 }
@@ -72,6 +74,7 @@ impl console::Watch for Watch {
                 })
                 .collect(),
             lost: head.lost,
+            watching: Some(watching(&site.config)),
         })
     }
 
@@ -96,10 +99,15 @@ impl console::Watch for Watch {
                     count,
                 })
                 .collect(),
+            watching: Some(watching(&self.site.load().config)),
         }
     }
 
     fn course(&self, series: Series, seconds: u64) -> BoxFuture<'_, Result<Course, String>> {
+        let sampling = self.site.load().config.monitor.interval;
+        let (Some(interval), Some(history)) = (sampling.interval(), self.history.clone()) else {
+            return async { Err("nothing is sampled: `monitor.interval` is \"off\"".to_owned()) }.boxed();
+        };
         let now = self.clock.now();
         let from = Timestamp(now.0.saturating_sub(seconds));
         if seconds <= LIVE {
@@ -110,15 +118,14 @@ impl console::Watch for Watch {
                 average: point.value,
                 most: point.value,
             });
-            let step = self.site.load().config.monitor.interval.as_secs();
-            let course = course(&series, step, points.collect());
+            let course = course(&series, interval.as_secs(), points.collect());
             return async { Ok(course) }.boxed();
         }
         let fineness = Fineness::ALL
             .into_iter()
             .find(|fineness| seconds <= fineness.kept())
             .unwrap_or(Fineness::TwoHours);
-        let (history, read) = (self.history.clone(), series.clone());
+        let read = series.clone();
         let reading = tokio::task::spawn_blocking(move || history.read(&read, fineness, from, now));
         async move {
             let read = match tokio::time::timeout(DISK, reading).await {
@@ -203,6 +210,16 @@ impl console::Watch for Watch {
             }
         }
         .boxed()
+    }
+}
+
+/// Whether the box looks after itself.
+pub(super) fn watching(config: &Config) -> Watching {
+    match config.monitor.interval {
+        Sampling::Every(interval) => Watching::On {
+            interval_seconds: interval.as_secs(),
+        },
+        Sampling::Off => Watching::Off,
     }
 }
 

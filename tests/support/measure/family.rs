@@ -31,7 +31,37 @@ impl Family {
 
     /// Resident memory in bytes; pages that several share are counted for each.
     pub fn rss(&self) -> u64 {
-        self.members().iter().map(|(pid, _)| rss(*pid)).sum()
+        self.sum_of("status", "VmRSS:") * 1024
+    }
+
+    /// The same, with pages that several share divided among them.
+    pub fn pss(&self) -> u64 {
+        self.sum_of("smaps_rollup", "Pss:") * 1024
+    }
+
+    /// Of the resident memory, what is not backed by files, in bytes.
+    pub fn anonymous(&self) -> u64 {
+        self.sum_of("status", "RssAnon:") * 1024
+    }
+
+    pub fn threads(&self) -> u64 {
+        self.sum_of("status", "Threads:")
+    }
+
+    /// Bytes that they made the disk write.
+    pub fn written(&self) -> u64 {
+        self.sum_of("io", "write_bytes:")
+    }
+
+    /// The number behind a word in a file of each, all together.
+    fn sum_of(&self, file: &str, key: &str) -> u64 {
+        let members = self.members();
+        let number = |pid: u32| {
+            let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+            line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+        };
+        members.iter().filter_map(|(pid, _)| number(*pid)).sum()
     }
 
     fn members(&self) -> Vec<(u32, Stat)> {
@@ -69,11 +99,4 @@ fn stat(pid: u32) -> Option<Stat> {
         parent: number(1)?,
         ticks: number(11)? + number(12)?,
     })
-}
-
-fn rss(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }

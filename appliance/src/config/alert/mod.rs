@@ -25,7 +25,7 @@ pub use receiver::{
 pub use template::{Field, InvalidTemplate, Template};
 pub use words::{InvalidZone, Zone};
 
-use super::{Hours, Span, fetch::positive, files::secret, reader::Section};
+use super::{Hours, Sampling, Span, fetch::positive, files::secret, reader::Section};
 use crate::rule::Rule;
 
 /// Where incidents are sent.
@@ -59,11 +59,12 @@ impl AlertConfig {
     }
 }
 
-pub(super) fn read(s: &Section<'_>) -> Option<AlertConfig> {
+/// `sampling`: whether the box knows how it is; nothing, when that could not be read.
+pub(super) fn read(s: &Section<'_>, sampling: Option<Sampling>) -> Option<AlertConfig> {
     let quiet_hours = s.read::<Option<Hours>>("quiet_hours");
     let time_zone = s.read::<Option<Zone>>("time_zone");
     let settle = s.read::<Span>("settle");
-    let heartbeat = heartbeat(s);
+    let heartbeat = heartbeat(s, sampling);
     let receivers = s.each("receiver", |s| kinds::read(s, quiet_hours.flatten()));
     let rules = rule::read(s);
     let twice = receivers
@@ -90,13 +91,22 @@ pub(super) fn read(s: &Section<'_>) -> Option<AlertConfig> {
     })
 }
 
-fn heartbeat(s: &Section<'_>) -> Option<Option<HeartbeatConfig>> {
+fn heartbeat(s: &Section<'_>, sampling: Option<Sampling>) -> Option<Option<HeartbeatConfig>> {
     let every = positive(s, "heartbeat_every");
     let Some(url) = secret(s, "heartbeat_url", "heartbeat_url_file")? else {
         every?;
         return Some(None);
     };
     let url = address::parse(s, "heartbeat_url", &url, address::HTTP);
+    if sampling == Some(Sampling::Off) {
+        s.refuse(
+            "heartbeat_url",
+            "while `monitor.interval` is \"off\" the box never knows itself to be well, so that nobody would be called",
+            Some("no heartbeat, or an interval".into()),
+            "leave it out, or let the box look after itself",
+        );
+        return None;
+    }
     Some(Some(HeartbeatConfig {
         url: url?,
         every: every?,

@@ -235,6 +235,10 @@ fn a_rule_of_the_owners_own_needs_four_words() {
             "[alert]\nheartbeat_url = \"https://p\"\nheartbeat_every = \"0s\"".to_owned(),
             "it is zero",
         ),
+        (
+            "[monitor]\ninterval = \"off\"\n[alert]\nheartbeat_url = \"https://p\"".to_owned(),
+            "nobody would be called",
+        ),
     ] {
         let error = mistakes(&text, &[]);
         assert!(error.contains(says), "no {says:?} for {text:?} in:\n{error}");

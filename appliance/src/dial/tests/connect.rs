@@ -1,6 +1,9 @@
 //! Connections to this machine, by names that have addresses of both families.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    future::ready,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use tokio::{net::TcpListener, time::sleep};
 

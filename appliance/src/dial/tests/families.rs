@@ -43,7 +43,7 @@ fn it_is_tried_again_soon_and_then_seldom_and_by_one_at_a_time() {
     let families = Families::default();
     let start = Instant::now();
     families.learn("host", &won(V4, &[V6]), start);
-    let is_due = |after: Duration| families.is_due("host", Family::V6, start + after);
+    let is_due = |after: Duration| families.take_turn("host", Family::V6, start + after);
     assert!(!is_due(SOON - Duration::from_secs(1)));
     assert!(is_due(SOON));
     assert!(!is_due(SOON) && !is_due(SELDOM));
@@ -65,6 +65,7 @@ fn what_is_broken_at_one_host_goes_last_at_hosts_that_are_not_known() {
     assert_eq!(first("works", now), Family::V6);
     // And is tried there for itself, beside the first connection.
     assert!(families.is_due("new", Family::V6, now));
+    assert!(families.take_turn("new", Family::V6, now));
     assert!(!families.is_due("new", Family::V6, now));
     assert!(!families.is_due("other", Family::V4, now));
     families.restore("new", Family::V6, now);

@@ -18,6 +18,10 @@ pub(in crate::metrics) struct Watch(pub(in crate::metrics) Arc<dyn Readings>);
 impl Collector for Watch {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
         let reading = self.0.watch();
+        let help = "Time between two looks of the box at itself; 0: it does not look, and tells nobody";
+        let mut family = to.encode_descriptor("larder_monitor_interval_seconds", help, None, Gauge)?;
+        let interval = reading.interval.unwrap_or_default().as_secs_f64();
+        family.encode_gauge(&interval)?;
         let help = "What the box last sampled of itself and could believe, by metric and thing";
         let mut family = to.encode_descriptor("larder_sample", help, None, Gauge)?;
         for (metric, of, value) in &reading.samples {

@@ -45,16 +45,17 @@ async fn name_servers_that_do_not_answer_fail() {
     assert_eq!((seen.ipv4, seen.ipv6), (None, None));
 }
 
-/// A name with both addresses of this machine.
+/// A name with both addresses of this machine, of which the name server tells one later.
 struct Both;
 
 impl Resolve for Both {
     fn resolve<'a>(&'a self, _host: &'a str, _first: Family) -> BoxFuture<'a, Result<Found, ResolveError>> {
-        let both: Vec<IpAddr> = vec![
-            std::net::Ipv6Addr::LOCALHOST.into(),
-            std::net::Ipv4Addr::LOCALHOST.into(),
-        ];
-        async { Ok(both.into()) }.boxed()
+        let late = async { vec![std::net::Ipv4Addr::LOCALHOST.into()] }.boxed();
+        let found = Found {
+            addresses: vec![std::net::Ipv6Addr::LOCALHOST.into()],
+            late: Some(late),
+        };
+        async { Ok(found) }.boxed()
     }
 }
 
