@@ -14,6 +14,8 @@ use crate::serve::Running;
 
 /// Between two reads.
 const PAUSE: Duration = Duration::from_millis(3);
+/// Between two signals, in milliseconds.
+const APART: std::ops::Range<u64> = 50..500;
 /// Between two looks at the disk.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -24,11 +26,12 @@ pub(super) fn signal(running: &Running, signal: Signal) -> bool {
     worker.is_some_and(|worker| kill_process(worker, signal).is_ok())
 }
 
-/// Stops or kills whatever worker there is, at random, until it is dropped.
+/// Stops or kills whatever worker there is, at random, until it is dropped. Not so often that none gets anywhere: a worker
+/// that fails again and again is left alone for half a minute, and nothing would be shown by it meanwhile.
 pub(super) async fn harass(running: &Running, signals: &mut u64) {
     let mut rng = fastrand::Rng::with_seed(167);
     loop {
-        sleep(Duration::from_millis(rng.u64(5..60))).await;
+        sleep(Duration::from_millis(rng.u64(APART))).await;
         let chosen = if rng.bool() { Signal::STOP } else { Signal::KILL };
         *signals += u64::from(signal(running, chosen));
     }

@@ -45,6 +45,8 @@ const MORE: [&str; 6] = [
 ];
 /// How long the worker is stopped again and again while two ask for a collection.
 const STOPPED: Duration = Duration::from_millis(400);
+/// The longest that a worker is left alone after it failed too often, and some.
+const LEFT_ALONE: Duration = Duration::from_secs(40);
 /// For what is condemned to be removed.
 const SETTLING: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
@@ -74,6 +76,7 @@ pub(in super::super) async fn replay(folder: &Path) -> Result<Seen, Unplayable> 
         upstream.script().play(blob.digest, [silent], Act::Whole);
     }
     harassed(&stage, &site, &disk, &mut seen).await;
+    recovered(&stage, &mut seen).await?;
     seen.joined = two_at_once(&stage, &disk).await?;
     seen.full = full::play(&stage, &disk, &site).await?;
     account(&stage, &mut seen).await?;
@@ -152,6 +155,16 @@ async fn harassed(stage: &Stage, site: &Site, disk: &SmallDisk, seen: &mut Seen)
     seen.failed.extend(failed.into_iter().chain(lost));
     // Who is stopped still would hold up what follows for its deadline.
     harass::signal(&stage.running, Signal::KILL);
+}
+
+/// Waits until a worker is given work again: it may have been met too often. Not for ever.
+async fn recovered(stage: &Stage, seen: &mut Seen) -> Result<(), Unplayable> {
+    let began = Instant::now();
+    while stage.metric("larder_janitor_circuit_open").await? > 0.0 && began.elapsed() < LEFT_ALONE {
+        sleep(LOOK).await;
+    }
+    seen.left_alone = began.elapsed();
+    Ok(())
 }
 
 /// Two ask at once for a collection that takes long enough for both, because the worker is stopped.
