@@ -153,6 +153,14 @@ pub(super) fn judge(seen: &Seen) -> Findings {
         seen.stalled_took,
     );
     findings.not_replayed(
+        "a worker that takes too much memory",
+        "your box would have to be short of it",
+    );
+    findings.not_replayed(
+        "a blob of many GiB that takes hours, and comes",
+        "it would need more room and time than this may take",
+    );
+    findings.not_replayed(
         "a worker that the kernel does not let die",
         "that takes a disk that hangs in the kernel",
     );

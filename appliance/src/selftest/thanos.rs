@@ -157,6 +157,10 @@ pub(super) fn judge(Seen(plays): &Seen) -> Findings {
     let longest = plays.iter().map(|played| played.settled).max();
     findings.time("longest from an end to a whole pool", longest.unwrap_or_default());
     findings.not_replayed(
+        "a pool that is full: who finds no room is told 503 after 5 s",
+        "each play here has a pool of its own, with room",
+    );
+    findings.not_replayed(
         "buffers that are used again while they are still read",
         "only builds for tests make such bytes recognisable",
     );
