@@ -57,8 +57,9 @@ pub(super) struct Seen {
     signals: u64,
     collections: u64,
     workers_lost: u64,
-    /// How long no worker was started afterwards, because too many had failed.
-    left_alone: Duration,
+    /// From the last signal to a collection in which something went. When too many have failed, no worker is started for
+    /// half a minute.
+    recovered: Duration,
     calm: Waits,
     harassed: Waits,
     /// The blob whose upstream fell silent: whether it came in the end, and after how long.
@@ -191,7 +192,7 @@ mod tests {
             signals: 30,
             collections: 12,
             workers_lost: 20,
-            left_alone: Duration::ZERO,
+            recovered: Duration::ZERO,
             calm: Waits(vec![Duration::from_millis(1); 200]),
             harassed: Waits(vec![Duration::from_millis(2); 200]),
             stalled: true,

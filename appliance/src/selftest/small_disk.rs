@@ -30,6 +30,16 @@ pub(super) struct Amount {
     pub(super) inodes: u64,
 }
 
+impl Amount {
+    /// An n-th of its bytes.
+    pub(super) const fn part(self, n: u64) -> Self {
+        Self {
+            bytes: self.bytes / n,
+            inodes: 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct SmallDisk {
     folder: PathBuf,

@@ -50,6 +50,7 @@ const LEFT_ALONE: Duration = Duration::from_secs(40);
 /// For what is condemned to be removed.
 const SETTLING: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
+const AGAIN: Duration = Duration::from_millis(200);
 
 pub(in super::super) async fn replay(folder: &Path) -> Result<Seen, Unplayable> {
     let site = Site::new();
@@ -76,7 +77,7 @@ pub(in super::super) async fn replay(folder: &Path) -> Result<Seen, Unplayable> 
         upstream.script().play(blob.digest, [silent], Act::Whole);
     }
     harassed(&stage, &site, &disk, &mut seen).await;
-    recovered(&stage, &mut seen).await?;
+    recovered(&stage, &disk, &mut seen).await?;
     seen.joined = two_at_once(&stage, &disk).await?;
     seen.full = full::play(&stage, &disk, &site).await?;
     account(&stage, &mut seen).await?;
@@ -157,23 +158,25 @@ async fn harassed(stage: &Stage, site: &Site, disk: &SmallDisk, seen: &mut Seen)
     harass::signal(&stage.running, Signal::KILL);
 }
 
-/// Waits until a worker is given work again: it may have been met too often. Not for ever.
-async fn recovered(stage: &Stage, seen: &mut Seen) -> Result<(), Unplayable> {
+/// Waits until a worker has done something again: it may have been met too often. Not for ever.
+async fn recovered(stage: &Stage, disk: &SmallDisk, seen: &mut Seen) -> Result<(), Unplayable> {
     let began = Instant::now();
-    while stage.metric("larder_janitor_circuit_open").await? > 0.0 && began.elapsed() < LEFT_ALONE {
-        sleep(LOOK).await;
+    // So that there is something to do.
+    disk.others(SIZE.part(8));
+    while began.elapsed() < LEFT_ALONE {
+        if collect(stage).await?.is_some_and(|done| done.pieces > 0) {
+            break;
+        }
+        sleep(AGAIN).await;
     }
-    seen.left_alone = began.elapsed();
+    seen.recovered = began.elapsed();
     Ok(())
 }
 
 /// Two ask at once for a collection that takes long enough for both, because the worker is stopped.
 async fn two_at_once(stage: &Stage, disk: &SmallDisk) -> Result<bool, Unplayable> {
-    // So that there is something to do.
-    disk.others(Amount {
-        bytes: SIZE.bytes / 4,
-        inodes: 0,
-    });
+    // More than before, so that there is something to do.
+    disk.others(SIZE.part(3));
     let stopping = async {
         let until = Instant::now() + STOPPED;
         while Instant::now() < until {
