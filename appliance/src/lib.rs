@@ -3,6 +3,7 @@
 //! The rooms, from the outside in; each knows only those below it. See ARCHITECTURE.md.
 //!
 //! - [`command`]: what people type · [`serve`]: builds the house and opens the door
+//! - [`selftest`]: whether this box survives what has happened elsewhere
 //! - [`listen`]: sockets and connections · [`registry`]: the OCI face over HTTP
 //! - [`console`], [`api`]: the box's own pages, and the JSON that they speak
 //! - [`mirror`]: what to do for a reference: hit, revalidate, fill, stale, pass
@@ -50,6 +51,7 @@ pub mod pause;
 pub mod registry;
 mod retry_after;
 pub mod rule;
+pub mod selftest;
 pub mod serve;
 pub mod source;
 pub mod telemetry;

@@ -16,9 +16,6 @@ use larder::{
     telemetry::{Reader, Telemetry},
 };
 
-/// Threads for what blocks: hashing, writing, cold reads. More of them would only queue at the disk.
-const BLOCKING_THREADS: usize = 64;
-
 fn main() -> ExitCode {
     let line = Line::parse();
     let environment = environment();
@@ -68,11 +65,7 @@ fn start(config: Config, inputs: Inputs, reader: Reader) -> ExitCode {
         Ok(telemetry) => telemetry,
         Err(e) => return fail(&chain(&e)),
     };
-    let result = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .build()
-    {
+    let result = match serve::runtime() {
         Ok(runtime) => {
             let result = runtime
                 .block_on(serve::run(config, inputs, telemetry.log()))

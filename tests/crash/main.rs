@@ -2,4 +2,5 @@
 
 mod kill;
 mod rebuild;
+mod selftest;
 mod watchdog;

@@ -89,7 +89,11 @@ async fn ask(server: &Server, line: &Line, around: &mut Surroundings<'_>) -> Res
             return alerts::run(server, deed, form(line), around).await;
         }
         // The others do not ask.
-        Command::Serve | Command::Check | Command::Janitor | Command::Setup { .. } => String::new(),
+        Command::Serve
+        | Command::Check
+        | Command::Janitor
+        | Command::Selftest { .. }
+        | Command::Setup { .. } => String::new(),
     };
     around.output.write_all(text.as_bytes()).map_err(Failure::Output)
 }

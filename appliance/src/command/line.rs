@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{alerts::Deed, setup::Client};
-use crate::oci::Platform;
+use crate::{oci::Platform, selftest::Incident};
 
 /// A registry mirror for the LAN: each image crosses the WAN once.
 #[derive(Debug, Parser)]
@@ -20,7 +20,7 @@ pub struct Line {
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
 
-    /// Print JSON instead of text (status, images, pull)
+    /// Print JSON instead of text (status, images, pull, selftest)
     #[arg(long, global = true)]
     pub json: bool,
 
@@ -92,6 +92,19 @@ pub enum Command {
     Alerts {
         #[command(subcommand)]
         deed: Option<Deed>,
+    },
+    /// Replay on this box, in a folder of its own, the incidents that Larder exists to survive
+    Selftest {
+        /// Only this one [default: all of them]
+        #[arg(long, value_name = "NAME")]
+        incident: Option<Incident>,
+        /// Make the folder in this one, as on the disk that Larder is to use; it is removed at the end
+        /// [default: the system's temporary folder]
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Only say which incidents there are
+        #[arg(long)]
+        list: bool,
     },
     /// Print a client's configuration for this box, ready to paste
     Setup {

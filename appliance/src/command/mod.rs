@@ -13,6 +13,7 @@ mod inspect;
 mod keep;
 mod line;
 mod pull;
+mod selftest;
 mod setup;
 mod status;
 mod words;
@@ -20,6 +21,7 @@ mod words;
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    path::PathBuf,
 };
 
 pub use client::ClientError;
@@ -29,6 +31,7 @@ pub use setup::{Client, SetupError};
 use crate::{
     config::{self, ConfigError, FileChoice, Inputs, Loaded},
     janitor,
+    selftest::ScratchError,
 };
 
 /// What a command gets from outside, besides its line.
@@ -79,6 +82,14 @@ pub enum Failure {
     Inspection(String),
     #[error("start the runtime")]
     Runtime(#[source] io::Error),
+    #[error("prepare the self-test")]
+    Scratch(#[source] ScratchError),
+    #[error("interrupted: nothing is shown, and nothing is left behind")]
+    Interrupted,
+    #[error("not survived: {0}")]
+    NotSurvived(String),
+    #[error("remove what the self-test has left in {path}")]
+    Remains { path: PathBuf, source: io::Error },
 }
 
 impl Failure {
@@ -118,6 +129,15 @@ pub fn run(line: &Line, around: &mut Surroundings<'_>) -> Result<Next, Failure> 
         | Command::Alerts { .. }
         | Command::Collect { .. } => ask::run(line, around),
         Command::Janitor => janitor::work().map_err(Failure::Janitor),
+        Command::Selftest { list: true, .. } => selftest::list(around),
+        Command::Selftest { incident, folder, .. } => {
+            let form = if line.json {
+                selftest::Form::Json
+            } else {
+                selftest::Form::People
+            };
+            selftest::run(*incident, folder.as_deref(), form, around)
+        }
         Command::Check => check::run(&configuration(line, around)?, around),
         Command::Setup { client, address } => setup::run(
             &configuration(line, around)?.config,

@@ -13,7 +13,7 @@ use crate::{
     upstream::{Client, Options, ProxySettings},
 };
 
-pub(super) fn cache_options(config: &Config) -> CacheOptions {
+pub(super) fn cache_options(config: &Config, disk: Disk) -> CacheOptions {
     CacheOptions {
         dir: config.data_dir.clone(),
         inline_below: config.cache.inline_below.bytes(),
@@ -22,7 +22,7 @@ pub(super) fn cache_options(config: &Config) -> CacheOptions {
         stop: config.cache.stop.get(),
         high: config.cache.high.get(),
         policy: config.cache.policy,
-        disk: Disk::real(),
+        disk,
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The only room that knows all others: `build` makes each from its part of the configuration, `service` puts
 //! them together, `house` is what answers; `facts` (with `status`, `readings`, `figures`, `line`) and `hands` are what the
-//! console asks and does; `reload` changes what can change. Promises: a second signal ends the process at once.
+//! console asks and does; `reload` changes what can change; `running` and `telling` are the same house, or a part of it,
+//! for who wants to try it in this process. Promises: a second signal ends the process at once.
 
 mod alerting;
 mod build;
@@ -25,8 +26,10 @@ mod pages;
 mod readings;
 mod record;
 mod reload;
+mod running;
 mod service;
 mod status;
+mod telling;
 mod upstreams;
 mod watch;
 mod watched;
@@ -35,17 +38,33 @@ mod welcome;
 
 use std::{io, path::PathBuf};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::{
-    cache::CacheError,
+    cache::{CacheError, Disk},
     config::{Config, Inputs},
     listen::ListenError,
     telemetry::Log,
     upstream::UpstreamError,
 };
+pub use running::Running;
 use service::Service;
+pub use telling::Telling;
 use watching::Watching;
+
+/// Threads for what blocks: hashing, writing, cold reads. More of them would only queue at the disk.
+const BLOCKING_THREADS: usize = 64;
+
+/// What a mirror runs in.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+}
 
 /// Why the mirror cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +100,7 @@ pub async fn run(config: Config, inputs: Inputs, log: Log) -> Result<(), ServeEr
     // Before the door opens: whoever sees it open may ask for its end at once.
     let mut stop = Signals::new().map_err(ServeError::Signals)?;
     let service = tokio::select! {
-        started = Service::start(config, inputs, log, watching.watched()) => started?,
+        started = Service::start(config, inputs, log, watching.watched(), Disk::real()) => started?,
         // Nothing was promised to anybody yet.
         () = stop.ending() => return Ok(()),
     };

@@ -109,15 +109,7 @@ impl Monitoring {
         };
         let beat = Beat::default();
         let (work, steps) = (beat.work(), beat.clone());
-        let mut round = Round {
-            site: means.site.clone(),
-            board: means.board.clone(),
-            book: means.book.clone(),
-            history: history.clone(),
-            lapse: interval * LAPSE,
-            culprits: BTreeMap::new(),
-            last: means.pulse.last.clone(),
-        };
+        let mut round = Round::new(means.site, means.board, means.book, &history, means.pulse);
         let sampler = Sampler::start(&settings, probes, means.board, move |done| {
             // As long as it samples there is another round to make.
             let _work = &work;
@@ -140,7 +132,7 @@ impl Monitoring {
 }
 
 /// What follows from a round of samples.
-struct Round {
+pub(super) struct Round {
     site: Arc<ArcSwap<Site>>,
     board: SharedBoard,
     book: Book,
@@ -152,7 +144,26 @@ struct Round {
 }
 
 impl Round {
-    fn done(&mut self, now: Timestamp) {
+    pub(super) fn new(
+        site: &Arc<ArcSwap<Site>>,
+        board: &SharedBoard,
+        book: &Book,
+        history: &Arc<History>,
+        pulse: &Pulse,
+    ) -> Self {
+        Self {
+            site: site.clone(),
+            board: board.clone(),
+            book: book.clone(),
+            history: history.clone(),
+            // Where nothing is sampled, there are no rounds.
+            lapse: pulse.sampling.interval().unwrap_or_default() * LAPSE,
+            culprits: BTreeMap::new(),
+            last: pulse.last.clone(),
+        }
+    }
+
+    pub(super) fn done(&mut self, now: Timestamp) {
         let site = self.site.load_full();
         let rules = &site.config.alert.rules;
         self.blame(rules, now);

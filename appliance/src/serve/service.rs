@@ -34,7 +34,7 @@ use super::{
     welcome,
 };
 use crate::{
-    cache::Cache,
+    cache::{Cache, Disk},
     clock::Clock,
     config::{Config, Inputs},
     console::Console,
@@ -80,6 +80,7 @@ impl Service {
         inputs: Inputs,
         log: Log,
         watched: Watched,
+        disk: Disk,
     ) -> Result<Self, ServeError> {
         let create = std::fs::create_dir_all(&config.data_dir);
         create.map_err(|source| ServeError::Folder {
@@ -88,7 +89,7 @@ impl Service {
         })?;
         let clock = Clock::system();
         let budget = Budget::new(config.fetch.buffer_bytes.bytes());
-        let cache = Cache::open(build::cache_options(&config), clock.clone())
+        let cache = Cache::open(build::cache_options(&config, disk), clock.clone())
             .await
             .map_err(ServeError::Cache)?;
         let metrics = Arc::<Metrics>::default();
@@ -240,7 +241,6 @@ impl Service {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn bound(&self) -> &Bound {
         &self.bound
     }

@@ -17,7 +17,7 @@ mod figures;
 use super::{knocking, service::Service, watched::Watched};
 use crate::{
     api::{Images, Mode, PullEvent, Reloaded, Status, path},
-    cache::eviction::Cost,
+    cache::{Disk, eviction::Cost},
     clock::Timestamp,
     config::{self, FileChoice, Inputs},
     oci::{Algorithm, Digest, Manifest, MediaType, Repository},
@@ -53,7 +53,7 @@ impl Bed {
             environment: std::collections::BTreeMap::new(),
         };
         let config = config::load(&inputs).expect("a configuration").config;
-        let service = Service::start(config, inputs, Log::nowhere(), Watched::default())
+        let service = Service::start(config, inputs, Log::nowhere(), Watched::default(), Disk::real())
             .await
             .expect("started");
         let address = service.bound().http.expect("a port");

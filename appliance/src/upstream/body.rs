@@ -75,7 +75,7 @@ impl Transfer {
 
     fn fail(&mut self, failure: Failure) -> SourceError {
         self.state = State::Ended;
-        self.pass.failed(&failure);
+        self.pass.stalled(&failure, self.watch.patience);
         self.line.condemn();
         failure.tell(Operation::Blob, &self.subject, &self.name)
     }

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! A failure adds to the strain by what it costs to find out again: silence trips at once, the second
-//! unreachable in a row does, the third bad answer in a row does.
+//! unreachable in a row does, the third bad answer in a row does. A body that stands still while others are answered is a bad
+//! answer.
 //!
 //! Promises: pure, the time and the randomness are passed in or owned; only the probe's end moves a breaker
 //! out of `HalfOpen`, and a call that was let in before the breaker opened moves nothing when it ends after.

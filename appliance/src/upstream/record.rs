@@ -150,14 +150,17 @@ impl Record {
         }
     }
 
-    fn end(&self, pass: &Pass, failure: Option<&Failure>, now: Instant) {
+    fn end(&self, pass: &Pass, failure: Option<&Failure>, silence: Duration, now: Instant) {
         let mut book = self.book.lock();
+        // It has said something to others meanwhile: it is not the endpoint that is silent.
+        let is_alive = book.breaker.answered(now).is_some_and(|ago| ago < silence);
         if let Some(failure) = failure {
             book.note(failure, pass.class, now);
         }
         let outcome = match failure.map(|failure| failure.kind) {
             None => Some(Outcome::Answered),
             Some(Kind::Silent) if now.saturating_duration_since(pass.since) < PATIENCE => None,
+            Some(Kind::Silent) if is_alive => Some(Outcome::Broken),
             Some(kind) => kind.outcome(),
         };
         match outcome {
@@ -196,12 +199,17 @@ pub(super) struct Pass {
 impl Pass {
     /// The endpoint answered. May be said twice: for the head, and for the end of a body.
     pub(super) fn answered(&self) {
-        self.record.end(self, None, Instant::now());
+        self.record.end(self, None, Duration::ZERO, Instant::now());
     }
 
     /// The call, or the body that followed it, failed.
     pub(super) fn failed(&self, failure: &Failure) {
-        self.record.end(self, Some(failure), Instant::now());
+        self.stalled(failure, Duration::ZERO);
+    }
+
+    /// The same of a body, to which nothing was added for so long.
+    pub(super) fn stalled(&self, failure: &Failure, silence: Duration) {
+        self.record.end(self, Some(failure), silence, Instant::now());
     }
 
     pub(super) fn received(&self, bytes: usize) {

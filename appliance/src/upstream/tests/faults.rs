@@ -118,6 +118,37 @@ async fn a_stalled_or_trickling_blob_hits_the_progress_deadline_and_opens_the_br
 }
 
 #[tokio::test]
+async fn a_blob_that_stalls_while_others_are_answered_is_that_blobs_fault() {
+    let server = Server::start(|seen| match seen.path.contains("/manifests/") {
+        true => ok(MANIFEST).header("content-type", MediaType::OCI_INDEX),
+        false => status(200)
+            .body(&BLOB[..7])
+            .header("content-length", "1000000")
+            .then(Then::Stall),
+    })
+    .await;
+    let endpoint = endpoint(&server);
+    let stream = blob(&endpoint, 0).await.expect("begun");
+    let others = async {
+        loop {
+            let answer = endpoint.manifest(&repository(), &by_digest(), soon()).await;
+            answer.expect("it is there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (_, error) = tokio::select! {
+        drained = drain(stream) => drained,
+        () = others => unreachable!("it goes on"),
+    };
+    assert_eq!(error.map(|e| e.fault), Some(Fault::Silent));
+    assert!(
+        matches!(endpoint.health(), Health::Closed { .. }),
+        "{:?}",
+        endpoint.health()
+    );
+}
+
+#[tokio::test]
 async fn a_limit_rests_what_was_limited_and_nothing_else() {
     let date = |after: i64| {
         let at = jiff::Timestamp::now().as_second() + after;
