@@ -42,7 +42,8 @@ async fn heavy_with_every_worker_stopped_content_passes_through() {
     let site = Site::on(disk, |config| config.set("janitor.step_deadline", "\"1s\"")).await;
     let stopping = tokio::spawn(stop_all(site.stage.larder.process().id()));
     let pulls = site.pull(60 * MIB, 11).await;
-    let open = wait::until("it to give up for a while", wait::PATIENCE, async || {
+    // Three times a deadline, which is 10 s where an inspection waits for the worker as well.
+    let open = wait::until("it to give up for a while", 2 * wait::PATIENCE, async || {
         let metrics = site.stage.larder.metrics().await;
         (metrics.sum("larder_janitor_circuit_open") == 1.0).then(|| metrics.sum("larder_janitor_kills_total"))
     });
