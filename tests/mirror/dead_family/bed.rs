@@ -18,6 +18,9 @@ use tests::{
 pub(super) const DUAL: &str = "dual.test";
 pub(super) const SINGLE: &str = "single.test";
 
+/// On a busy machine fewer pulls are enough: after a minute the dead family is tried again.
+const LONGEST: Duration = Duration::from_secs(40);
+
 /// What may be told of the way to registries.
 const RULES: [&str; 6] = [
     "family-broken",
@@ -93,7 +96,11 @@ impl Bed {
     /// Pulls in turn over a name with both families, and over one that has IPv4 only.
     pub(super) async fn pull_in_turn(&mut self, count: usize) -> (Times, Times) {
         let (mut dual, mut single) = (Times::default(), Times::default());
-        for _ in 0..count {
+        let enough = Instant::now() + LONGEST;
+        for round in 0..count {
+            if round >= 10 && Instant::now() > enough {
+                break;
+            }
             dual.0.push(self.pull(DUAL).await);
             single.0.push(self.pull(SINGLE).await);
         }
@@ -183,7 +190,9 @@ impl Times {
 
 /// Whether the first family's addresses cost nothing: by the middle one, as any single one may have waited for a core.
 pub(super) fn expect_no_delay(dual: &Times, single: &Times) {
-    let most = single.median() + Duration::from_millis(5);
+    // Half of what a dead family costs is enough to see it; a busy machine is no dead family.
+    let slack = if tests::full() { 5 } else { 125 };
+    let most = single.median() + Duration::from_millis(slack);
     assert!(
         dual.median() <= most,
         "both families: {}; IPv4 only: {}",
