@@ -13,19 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Silences,
-    incident::{Ending, Incident, IncidentId, Phase, Signal, Step, Subject, lasted},
+    flaps::Flaps,
+    incident::{Ending, Incident, IncidentId, Phase, Signal, Step, Subject},
 };
 use crate::{
     clock::Timestamp,
     rule::{Label, RuleName, Terms},
 };
 
-/// How often it fires in this time says whether it flaps.
-const FLAP_WINDOW: Duration = Duration::from_secs(6 * 3600);
-/// So many times, and it flaps.
-const FLAPS: usize = 3;
-/// The longest that something has to be fine because it flaps.
-const MOST_KEEP: Duration = Duration::from_secs(3600);
 /// After the beginning was told: the pauses before the first reminders; the last is repeated.
 const REMINDERS: [Duration; 3] = [
     Duration::from_secs(4 * 3600),
@@ -86,8 +81,7 @@ pub struct Past {
 pub struct Engine {
     next: u64,
     incidents: Vec<Incident>,
-    /// When each subject began to fire, within the last hours.
-    fired: Vec<(Subject, Vec<Timestamp>)>,
+    fired: Flaps,
     past: Vec<Past>,
     pub silences: Silences,
     /// What has ended in this round.
@@ -100,7 +94,7 @@ pub struct Engine {
 impl Engine {
     /// What a rule says of a subject now.
     pub fn observe(&mut self, subject: &Subject, terms: Terms, signal: Signal, now: Timestamp) {
-        let keep = self.keep(subject, terms, now);
+        let keep = self.fired.keep(subject, terms, now);
         let Some(place) = self.place(subject) else {
             self.begin(subject, terms, signal, now);
             return;
@@ -147,16 +141,7 @@ impl Engine {
         if incident.told.is_none() {
             incident.hold = after(now, incident.terms.settle);
         }
-        let subject = incident.subject.clone();
-        self.fired
-            .retain(|(_, times)| times.last().is_some_and(|last| lasted(*last, now) < FLAP_WINDOW));
-        match self.fired.iter_mut().find(|(known, _)| *known == subject) {
-            Some((_, times)) => {
-                times.retain(|time| lasted(*time, now) < FLAP_WINDOW);
-                times.push(now);
-            }
-            None => self.fired.push((subject, vec![now])),
-        }
+        self.fired.note(&incident.subject, now);
         self.changed = true;
     }
 
@@ -217,7 +202,7 @@ impl Engine {
         Notice {
             occasion,
             at: now,
-            flapping: self.is_flapping(&incident.subject, now),
+            flapping: self.fired.is_flapping(&incident.subject, now),
             incident: incident.clone(),
         }
     }
@@ -228,25 +213,6 @@ impl Engine {
         }
         let reason = self.incidents.iter().find(|other| outweighs(other, incident))?;
         Some(Overlay::Inhibited(reason.subject.clone()))
-    }
-
-    /// How long a subject has to be fine: longer each time that it has begun to fire anew.
-    fn keep(&self, subject: &Subject, terms: Terms, now: Timestamp) -> Duration {
-        let times = self.times(subject, now).saturating_sub(1).min(16) as u32;
-        let keep = terms.keep.saturating_mul(1 << times);
-        keep.min(MOST_KEEP.max(terms.keep))
-    }
-
-    fn times(&self, subject: &Subject, now: Timestamp) -> usize {
-        let known = self.fired.iter().find(|(known, _)| known == subject);
-        known.map_or(0, |(_, times)| {
-            let recent = |time: &&Timestamp| lasted(**time, now) < FLAP_WINDOW;
-            times.iter().filter(recent).count()
-        })
-    }
-
-    fn is_flapping(&self, subject: &Subject, now: Timestamp) -> bool {
-        self.times(subject, now) >= FLAPS
     }
 
     fn place(&self, subject: &Subject) -> Option<usize> {
@@ -295,7 +261,7 @@ impl Engine {
         let view = |incident| View {
             incident,
             overlay: self.overlay(incident, now),
-            flapping: self.is_flapping(&incident.subject, now),
+            flapping: self.fired.is_flapping(&incident.subject, now),
         };
         self.incidents.iter().map(view).collect()
     }

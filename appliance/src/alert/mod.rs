@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`incident`] | one incident and the states it goes through |
 //! | [`engine`] | all incidents: which are told, held back, told again |
+//! | [`flaps`] | what comes and goes |
 //! | [`judge`] | from rules and samples to signals |
 //! | [`message`] | what is said: one incident, or a digest of several |
 //! | [`dispatch`] | when it is said: quiet hours, rates |
@@ -35,6 +36,7 @@
 mod book;
 mod dispatch;
 mod engine;
+mod flaps;
 mod incident;
 mod judge;
 mod message;
