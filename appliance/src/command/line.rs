@@ -15,12 +15,12 @@ pub struct Line {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// The box that status, images and pull ask, as http://box.lan:5000 [default: the one on this
-    /// machine; or $LARDER_SERVER]
+    /// The box that is asked, as http://box.lan:5000 [default: the one on this machine; or
+    /// $LARDER_SERVER]
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
 
-    /// Print JSON instead of text (status, images, pull, selftest)
+    /// Print JSON instead of text (all but serve, check and setup)
     #[arg(long, global = true)]
     pub json: bool,
 
