@@ -116,8 +116,13 @@ impl Findings {
     }
 
     pub(super) fn within(&mut self, what: &'static str, bound: Duration, seen: Duration) {
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.at_most(what, milliseconds(bound), milliseconds(seen), Unit::Milliseconds);
+        let show = |time: Duration| Unit::Milliseconds.show(time.as_secs_f64() * 1e3);
+        self.add(
+            what,
+            format!("at most {}", show(bound)),
+            show(seen),
+            seen <= bound,
+        );
     }
 
     /// None of a list of things that went wrong.

@@ -54,6 +54,14 @@ fn bounds_hold_up_to_themselves() {
     assert!(held(&|f| f.at_most("x", 3, 3, Unit::Count)) && !held(&|f| f.at_most("x", 3, 4, Unit::Count)));
     let second = Duration::from_secs(1);
     assert!(held(&|f| f.within("x", second, second)) && !held(&|f| f.within("x", second, second * 2)));
+    let short = outcome(|findings| findings.within("x", second, Duration::from_micros(920)));
+    let [told] = &short.expectations[..] else {
+        panic!("{short:?}")
+    };
+    assert_eq!(
+        (told.expected.as_str(), told.seen.as_str()),
+        ("at most 1000 ms", "0.92 ms")
+    );
     assert!(held(&|f| f.nothing_of("x", &[])) && !held(&|f| f.nothing_of("x", &["y".to_owned()])));
     assert!(held(&|f| f.part_at_most("x", 0.5, 0.5)) && !held(&|f| f.part_at_most("x", 0.5, 0.51)));
     assert!(!held(&|f| f.equal("x", 1, 2)));
