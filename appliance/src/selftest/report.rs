@@ -94,6 +94,12 @@ impl Findings {
         self.add(what, expected.to_string(), seen.to_string(), seen == expected);
     }
 
+    /// That it is so.
+    pub(super) fn holds(&mut self, what: &'static str, seen: bool) {
+        let word = if seen { "yes" } else { "no" };
+        self.add(what, "yes".to_owned(), word.to_owned(), seen);
+    }
+
     pub(super) fn at_most(&mut self, what: &'static str, bound: u64, seen: u64, unit: Unit) {
         let expected = format!("at most {}", unit.show(bound as f64));
         self.add(what, expected, unit.show(seen as f64), seen <= bound);
