@@ -270,6 +270,9 @@ mod tests {
             site.round(std::slice::from_ref(&other));
         }
         assert_eq!(sdb(&site), 0, "it is early to say");
+        // It is switched off and on again.
+        let written = serde_json::to_vec(&site.engine).expect("written");
+        site.engine = serde_json::from_slice(&written).expect("read");
         // A month in a drawer, and a clock from 1970, are no time in which anybody looked.
         for jump in [30 * 86_400, 0] {
             site.now.0 = if jump > 0 { site.now.0 + jump } else { 1000 };

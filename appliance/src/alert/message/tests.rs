@@ -159,6 +159,14 @@ fn what_is_gone_or_not_watched_any_more_is_not_said_to_be_mended() {
     assert_eq!(message.occasion, Told::Resolved);
     let mut unwatched = Letter::of_no_rule(gone.notice.clone());
     unwatched.notice.incident.ending = Ending::Unwatched;
+    let began = letter(3, "disk-failing", "sdb", Occasion::Fired, 1_800_000_000);
+    let waited = compose(&[began, gone.clone()], 4, &voice(), Timestamp(1_800_090_000)).expect("one");
+    assert!(waited.title.starts_with("[gone] attic: sdb:"), "{}", waited.title);
+    assert!(
+        waited.text.contains("taken for gone, and not for mended"),
+        "{}",
+        waited.text
+    );
     let both = [gone, unwatched];
     let digest = compose(&both[1..], 4, &voice(), Timestamp(1_800_090_000)).expect("one");
     assert!(

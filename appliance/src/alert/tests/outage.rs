@@ -64,6 +64,17 @@ impl Box {
 
     /// A round in which this is measured of the line, and of each registry. `None`: nothing.
     async fn round(&mut self, life: &Life, wan: Option<f64>, registry: impl Fn(usize) -> Option<f64>) {
+        self.round_with(life, wan, registry, None).await;
+    }
+
+    /// And how worn a disk is.
+    async fn round_with(
+        &mut self,
+        life: &Life,
+        wan: Option<f64>,
+        registry: impl Fn(usize) -> Option<f64>,
+        worn: Option<f64>,
+    ) {
         self.rounds += 1;
         let reading = |metric, of: &str, value| Reading {
             series: Series::of(metric, of),
@@ -76,6 +87,7 @@ impl Box {
                 readings.push(reading(Metric::UpstreamUp, &format!("registry-{number}"), up));
             }
         }
+        readings.extend(worn.map(|worn| reading(Metric::DiskWorn, "mmcblk0", worn)));
         let at = Elapsed {
             since_start: ROUND * self.rounds as u32,
             took: Duration::from_millis(1),
@@ -177,4 +189,26 @@ async fn whoever_comes_back_while_the_outage_lasts_is_told_of_it_all_the_same() 
     }
     let (told, again) = it.site.told("people");
     assert_eq!((told.as_slice(), again), ([(1, Told::Fired)].as_slice(), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_nothing_to_do_with_the_outage_waits_for_nothing() {
+    let mut it = Box::new();
+    let life = it.start();
+    it.line_is(false);
+    for _ in 0..HOUR {
+        it.round(&life, Some(0.0), |_| Some(0.0)).await;
+    }
+    it.line_is(true);
+    // The longest wait between tries is 5 min; that for the end of the outage is ten more.
+    for _ in 0..6 * MINUTE {
+        it.round_with(&life, Some(0.0), |_| Some(0.0), Some(0.95)).await;
+    }
+    let (mailbox, _) = &it.site.mailboxes["people"];
+    let arrived = mailbox.arrived.lock();
+    let about: Vec<String> = arrived
+        .iter()
+        .flat_map(|message| message.about.iter().map(|about| about.subject.to_string()))
+        .collect();
+    assert_eq!(about, ["no-wan", "disk-worn(mmcblk0)"], "{arrived:#?}");
 }

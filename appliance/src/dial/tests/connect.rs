@@ -27,22 +27,8 @@ impl Resolve for Late {
     }
 }
 
-#[tokio::test]
-async fn a_family_whose_addresses_come_late_is_tried_again_all_the_same() {
-    let four = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-    let port = four.local_addr().expect("an address").port();
-    let Ok(_six) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await else {
-        // Without IPv6, or with a port that somebody else has.
-        return;
-    };
-    let families = Arc::<Families>::default();
-    // It was broken, long ago.
-    let long_ago = Instant::now().checked_sub(Duration::from_secs(1000));
-    families.demote(
-        "dual.test",
-        Family::V6,
-        long_ago.expect("a machine that runs for longer"),
-    );
+/// To `dual.test` on a port.
+fn towards(port: u16, families: &Arc<Families>) -> (Connector, Origin) {
     let connector = Connector::new(Wiring {
         resolver: Arc::new(Late),
         families: families.clone(),
@@ -60,6 +46,26 @@ async fn a_family_whose_addresses_come_late_is_tried_again_all_the_same() {
         host: "dual.test".to_owned(),
         port,
     };
+    (connector, target)
+}
+
+#[tokio::test]
+async fn a_family_whose_addresses_come_late_is_tried_again_all_the_same() {
+    let four = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = four.local_addr().expect("an address").port();
+    let Ok(_six) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await else {
+        // Without IPv6, or with a port that somebody else has.
+        return;
+    };
+    let families = Arc::<Families>::default();
+    // It was broken, long ago.
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(1000));
+    families.demote(
+        "dual.test",
+        Family::V6,
+        long_ago.expect("a machine that runs for longer"),
+    );
+    let (connector, target) = towards(port, &families);
     let _stream = connector.open(&target).await.expect("connected");
     let works = async {
         while families.health("dual.test", Family::V6, Instant::now()) != FamilyHealth::Working {
@@ -69,4 +75,12 @@ async fn a_family_whose_addresses_come_late_is_tried_again_all_the_same() {
     timeout(Duration::from_secs(20), works)
         .await
         .expect("tried again");
+}
+
+#[tokio::test]
+async fn who_sends_without_a_connection_gets_the_addresses_that_come_late_too() {
+    let (connector, target) = towards(514, &Arc::default());
+    let addresses = connector.addresses(&target).await.expect("found");
+    let families: Vec<Family> = addresses.iter().map(Family::of).collect();
+    assert_eq!(families, [Family::V6, Family::V4]);
 }

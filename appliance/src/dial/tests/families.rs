@@ -89,3 +89,20 @@ fn when_nothing_comes_through_the_other_goes_first_and_of_both_nothing_is_known(
     assert_eq!(families.health("host", Family::V6, now), FamilyHealth::Unknown);
     assert_eq!(families.health("host", Family::V4, now), FamilyHealth::Unknown);
 }
+
+#[test]
+fn a_look_that_fails_keeps_hosts_that_are_not_known_from_waiting() {
+    let families = Families::default();
+    let now = Instant::now();
+    families.learn("host", &won(V4, &[V6]), now);
+    let later = now + 2 * SELDOM;
+    assert_eq!(
+        families.first("new", later),
+        Family::V6,
+        "nobody has looked for so long"
+    );
+    families.still_broken(Family::V6, later);
+    assert_eq!(families.first("new", later + SELDOM), Family::V4);
+    families.still_broken(Family::V4, later);
+    assert_eq!(families.first("host", later), Family::V4);
+}
